@@ -1,0 +1,1 @@
+"""The services of Parley: independent of each other, alike in their rooms."""

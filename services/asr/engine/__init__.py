@@ -1,0 +1,1 @@
+"""Hearing: encoded recordings to transcripts."""

@@ -1,0 +1,1 @@
+"""Dialogue: from an understanding to a decision, with the state of every conversation."""

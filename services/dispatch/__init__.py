@@ -1,0 +1,1 @@
+"""Dispatch: carries out tasks, each once, and tells how they ended."""

@@ -1,0 +1,1 @@
+"""Connectors: the systems that tasks act on."""

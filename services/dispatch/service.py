@@ -1,0 +1,67 @@
+"""Dispatch, wired: settings, connectors, handler, servicer, ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from parley.v1 import dispatch_pb2_grpc, stage_pb2
+from services.dispatch.connectors.clock import ClockConnector, LocalTime
+from services.dispatch.connectors.home import HomeConnector
+from services.dispatch.connectors.reminders import ReminderConnector
+from services.dispatch.connectors.tickets import TicketConnector
+from services.dispatch.connectors.virtual_home import furnish
+from services.dispatch.due import fire_due
+from services.dispatch.engine import Dispatcher
+from services.dispatch.handler import DispatchHandler
+from services.dispatch.servicer import DispatchServicer
+from services.dispatch.settings import DispatchSettings
+from services.dispatch.storage import journal
+from shared import topology
+from shared.events import Outgoing
+from shared.packs import bundled_packs
+from shared.runtime.service import Service, Tick
+from shared.settings import StorageSettings
+from shared.storage.database import Database
+from shared.storage.migrate import upgrade
+
+
+def build(storage: StorageSettings) -> Service:
+    """The dispatch service on its own database; raises InvalidSettings or InvalidPack."""
+    settings = DispatchSettings.load()
+    packs = bundled_packs()
+    local = LocalTime(ZoneInfo(settings.time_zone) if settings.time_zone else None)
+    home = HomeConnector(packs)
+    dispatcher = Dispatcher(packs, [home, TicketConnector(), ReminderConnector(local), ClockConnector(local)])
+    database = Database(storage.database_for("dispatch"))
+
+    def load() -> None:
+        upgrade(database, "services.dispatch.migrations")
+        with database.transaction() as session:
+            furnish(session, "", home.home)
+
+    def tick(session: Session) -> Sequence[Outgoing]:
+        return fire_due(session, _now(), local)
+
+    servicer = DispatchServicer(dispatcher, database, _now)
+    return Service(
+        name="dispatch",
+        stage=stage_pb2.STAGE_DISPATCH,
+        subscriptions=(topology.DECISIONS, topology.EVIDENCE),
+        stateful_handler=DispatchHandler(dispatcher, _now),
+        database=database,
+        journal=journal,
+        lanes=1,
+        load=load,
+        close=database.close,
+        grpc_names=("parley.v1.DispatchService",),
+        add_servicers=[lambda server: dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(servicer, server)],
+        ticks=(Tick(settings.tick_seconds, tick),),
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,29 @@
+"""Settings of dispatch."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
+
+from shared.settings import Section, section_config
+
+
+class DispatchSettings(Section):
+    """How tasks are carried out."""
+
+    section = "dispatch"
+    model_config = section_config("dispatch")
+
+    time_zone: str = Field(default="", description="IANA zone of the home, as Europe/Berlin; empty: the machine's own")
+    tick_seconds: float = Field(default=0.5, gt=0, le=60, description="How often due reminders are looked for")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value:
+            try:
+                ZoneInfo(value)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError("not a time zone; use an IANA name such as Europe/Berlin") from error
+        return value

@@ -1,0 +1,1 @@
+"""The edge: gRPC and HTTP in and out, and the ledger of every turn."""

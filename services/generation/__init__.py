@@ -1,0 +1,1 @@
+"""Generation: words the reply of a turn."""

@@ -1,0 +1,1 @@
+"""Understanding: text in; language, intent, slots and doubt out."""

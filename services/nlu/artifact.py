@@ -1,0 +1,69 @@
+"""What an artifact of the nlu service holds, and how it is read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from services.nlu.corpus import LANGUAGES, OUT_OF_SCOPE
+from services.nlu.model import Labels, Reader
+from services.nlu.model.calibration import Calibration
+from shared.artifacts import Artifact, Signature
+from shared.errors import InvalidArtifact
+
+NAME = "nlu"
+TASK = "intent-and-slots"
+SIGNATURE = Signature(
+    inputs={"text": "string, normalised", "language": "en or zh"},
+    outputs={"intents": "logits over labels.json's intents", "spans": "slot, start, end, confidence"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The readers of an artifact with their calibration, by language."""
+
+    version: str
+    labels: Labels
+    readers: dict[str, Reader]
+    calibrations: dict[str, Calibration]
+
+
+def load_models(artifact: Artifact) -> Models:
+    """Read the models of a checked artifact; raises InvalidArtifact for one that lacks a part."""
+    # Imported here: who only asks for labels or versions needs no torch.
+    from services.nlu.model.chinese import ChineseReader
+    from services.nlu.model.english import EnglishReader
+
+    listed = _read(artifact, "labels.json")
+    labels = Labels(tuple(listed.get("intents", ())), tuple(listed.get("slots", ())))
+    if OUT_OF_SCOPE not in labels.intents:
+        raise InvalidArtifact("labels.json", labels.intents, f"has no {OUT_OF_SCOPE} intent; train the model again")
+    try:
+        fitted = _read(artifact, "calibration.json")
+        calibrations = {language: Calibration(**values) for language, values in fitted.items()}
+    except TypeError as error:
+        raise InvalidArtifact(
+            "calibration.json", fitted, f"is no calibration: {error}; train the model again"
+        ) from error
+    if missing := set(LANGUAGES) - set(calibrations):
+        raise InvalidArtifact("calibration.json", sorted(calibrations), f"lacks {', '.join(sorted(missing))}")
+    try:
+        readers: dict[str, Reader] = {
+            "en": EnglishReader.load(artifact.path / "en", labels),
+            "zh": ChineseReader.load(artifact.path / "zh", labels),
+        }
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InvalidArtifact("files", str(artifact.path), f"cannot be loaded: {error}; train it again") from error
+    return Models(artifact.version, labels, readers, calibrations)
+
+
+def _read(artifact: Artifact, name: str) -> dict[str, Any]:
+    if name not in artifact.files:
+        raise InvalidArtifact(f"files.{name}", sorted(artifact.files), "is missing; train the model again")
+    try:
+        content: dict[str, Any] = json.loads((artifact.path / name).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidArtifact(name, str(artifact.path), f"is not JSON: {error}; train the model again") from error
+    return content

@@ -1,0 +1,158 @@
+"""The engine: text in; language, intent, slots and doubt out.
+
+A text that a template of the packs produces is understood beyond doubt; any other is read by the model of its language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from itertools import islice
+
+from parley.v1 import nlu_pb2
+from services.nlu.artifact import Models
+from services.nlu.corpus import LANGUAGES, OUT_OF_SCOPE, read_sentences
+from services.nlu.language import detect
+from services.nlu.lexicon import Lexicon
+from services.nlu.model import Reading
+from services.nlu.model.calibration import best_in_scope
+from services.nlu.normalisation import NormalText, normalise
+from services.nlu.slots import FoundSlot, SlotFinder
+from services.nlu.templates import TemplateMatch, Templates
+from shared.errors import InvalidArtifact
+from shared.packs import Pack
+
+TEMPLATE, MODEL, NONE = "template", "model", "none"
+_ALTERNATIVES = 4
+_MOST_SLOTS = 64
+_LONGEST_MATCHED = 200  # characters; what is longer is no template's sentence, and costly to compare with all
+_LEAST_ALTERNATIVE = 0.01
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One text to understand. `locale`: BCP 47, may be empty; `said_at`: aware, what "tomorrow" counts from."""
+
+    text: str
+    locale: str = ""
+    said_at: datetime = field(default_factory=_now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A text for the model: the request's place, and whether a template already says that it is out of scope."""
+
+    index: int
+    text: NormalText
+    now: datetime
+    refused: bool
+
+
+class NluEngine:
+    """Understands texts within the packs. Not thread-safe: one batch at a time.
+
+    `zone`: where "at eight" is meant; None is the machine's own zone.
+    """
+
+    def __init__(self, packs: Sequence[Pack], models: Models, zone: tzinfo | None = None) -> None:
+        known = {intent for pack in packs for intent in pack.intents} | {OUT_OF_SCOPE}
+        if unknown := set(models.labels.intents) - known:
+            raise InvalidArtifact("labels.json", sorted(unknown), "are of no loaded pack; train the model again")
+        self.version = models.version
+        self._zone = zone
+        self._models = models
+        self._domains = {intent: pack.name for pack in packs for intent in pack.intents}
+        lexicon = Lexicon(packs)
+        self._slots = SlotFinder(packs, lexicon)
+        self._templates = {
+            language: Templates(packs, read_sentences(packs, language), lexicon) for language in LANGUAGES
+        }
+
+    def warm_up(self) -> None:
+        """Do once what is slow the first time."""
+        self.understand_batch([Request("hello"), Request("你好")])
+        for language, text in (("en", "hello"), ("zh", "你好")):
+            self._models.readers[language].read([text])
+
+    def understand_batch(self, requests: Sequence[Request]) -> list[nlu_pb2.Understanding]:
+        """One understanding a request, in order."""
+        results: dict[int, nlu_pb2.Understanding] = {}
+        waiting: dict[str, list[_Waiting]] = {}
+        for index, request in enumerate(requests):
+            language = detect(request.text, request.locale)
+            text = normalise(request.text)
+            now = request.said_at.astimezone(self._zone)
+            if language not in self._models.readers or not text.text:
+                results[index] = nlu_pb2.Understanding(language=language, out_of_scope=True, decided_by=NONE)
+                continue
+            match = self._match(text, language, now)
+            if match is None or match.intent == OUT_OF_SCOPE:
+                waiting.setdefault(language, []).append(_Waiting(index, text, now, refused=match is not None))
+            else:
+                results[index] = self._certain(text, language, match, now)
+        for language, texts in waiting.items():
+            readings = self._models.readers[language].read([each.text.text for each in texts])
+            for each, reading in zip(texts, readings, strict=True):
+                results[each.index] = self._judge(each, language, reading)
+        return [results[index] for index in range(len(requests))]
+
+    def _match(self, text: NormalText, language: str, now: datetime) -> TemplateMatch | None:
+        return self._templates[language].match(text.text, now) if len(text.text) <= _LONGEST_MATCHED else None
+
+    def _certain(self, text: NormalText, language: str, match: TemplateMatch, now: datetime) -> nlu_pb2.Understanding:
+        slots = self._slots.of_template(text, language, match.intent, match.slots, now)
+        return nlu_pb2.Understanding(
+            language=language,
+            intent=match.intent,
+            domain=self._domains[match.intent],
+            confidence=1.0,
+            slots=_written(text, slots),
+            decided_by=TEMPLATE,
+        )
+
+    def _judge(self, waiting: _Waiting, language: str, reading: Reading) -> nlu_pb2.Understanding:
+        text, now = waiting.text, waiting.now
+        labels, calibration = self._models.labels, self._models.calibrations[language]
+        shares = calibration.probabilities(reading.logits)
+        best, score = best_in_scope(labels, shares)
+        intent = labels.intents[int(best)]
+        outside = waiting.refused or bool(score < calibration.threshold)
+        others = sorted(
+            ((float(share), name) for name, share in zip(labels.intents, shares, strict=True)
+             if name not in (intent, OUT_OF_SCOPE) and share >= _LEAST_ALTERNATIVE),
+            reverse=True,
+        )  # fmt: skip
+        slots = self._slots.of_tags(text, language, "" if outside else intent, reading.spans, now)
+        return nlu_pb2.Understanding(
+            language=language,
+            intent=intent,
+            domain=self._domains[intent],
+            confidence=min(1.0, float(score)),
+            alternatives=[nlu_pb2.IntentScore(intent=name, confidence=share) for share, name in others[:_ALTERNATIVES]],
+            slots=_written(text, slots),
+            out_of_scope=outside,
+            decided_by=TEMPLATE if waiting.refused else MODEL,
+        )
+
+
+def _written(text: NormalText, slots: Iterable[FoundSlot]) -> list[nlu_pb2.Slot]:
+    """Slots in the characters of the original text."""
+    written = []
+    for slot in islice(slots, _MOST_SLOTS):
+        start, end = text.span(slot.start, slot.end)
+        written.append(
+            nlu_pb2.Slot(
+                name=slot.name,
+                value=slot.value,
+                text=text.original[start:end],
+                start=start,
+                end=end,
+                confidence=min(1.0, slot.confidence),
+            )
+        )
+    return written

@@ -1,0 +1,1 @@
+"""The runtime: hosts any set of services in one process, over Kafka and gRPC alike."""

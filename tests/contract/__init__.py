@@ -1,0 +1,1 @@
+"""Protos, events and gRPC APIs, seen as their clients see them."""

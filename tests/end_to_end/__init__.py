@@ -1,0 +1,1 @@
+"""The whole road: real processes, a real broker, real models."""

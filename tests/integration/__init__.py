@@ -1,0 +1,1 @@
+"""Services on a real broker, a real database, a real model."""

@@ -1,0 +1,1 @@
+"""One part at a time, with no server and no model."""

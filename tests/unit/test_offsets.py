@@ -1,0 +1,83 @@
+"""Offsets: what may be committed is everything before the first record whose results are not durable."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.runtime.offsets import PartitionProgress
+
+pytestmark = pytest.mark.unit
+
+
+def test_nothing_is_committed_before_anything_came() -> None:
+    assert PartitionProgress().to_commit() is None
+    assert PartitionProgress().to_commit(again=True) is None
+
+
+def test_records_nobody_handles_are_done_when_they_are_fetched() -> None:
+    progress = PartitionProgress()
+    progress.fetched(10, 0)
+    assert progress.to_commit() == 11
+
+
+def test_an_offset_waits_for_every_service_that_handles_its_record() -> None:
+    progress = PartitionProgress()
+    progress.fetched(0, 2)
+
+    progress.done(0)
+    assert progress.to_commit() == 0
+    progress.done(0)
+    assert progress.to_commit() == 1
+
+
+def test_what_is_done_early_waits_for_what_came_before_it() -> None:
+    progress = PartitionProgress()
+    for offset in (5, 6, 7):
+        progress.fetched(offset, 1)
+
+    progress.done(7)
+    progress.done(6)
+    assert progress.to_commit() == 5
+    assert progress.outstanding == 1
+    progress.done(5)
+    assert progress.to_commit() == 8
+
+
+def test_an_offset_is_committed_once_and_again_when_asked() -> None:
+    progress = PartitionProgress()
+    progress.fetched(3, 0)
+
+    assert progress.to_commit() == 4
+    assert progress.to_commit() is None
+    assert progress.to_commit(again=True) == 4
+
+
+def test_no_work_begins_once_the_partition_is_taken_away_and_what_began_may_end() -> None:
+    progress = PartitionProgress()
+    progress.fetched(0, 1)
+    assert progress.begin()
+
+    progress.close()
+
+    assert not progress.begin()
+    assert progress.running == 1
+    progress.done(0)
+    progress.end()
+    assert (progress.running, progress.to_commit()) == (0, 1)
+
+
+@given(services=st.lists(st.integers(0, 3), min_size=1, max_size=12), data=st.data())
+def test_in_whatever_order_work_ends_no_unfinished_record_is_ever_passed(
+    services: list[int], data: st.DataObject
+) -> None:
+    progress = PartitionProgress()
+    for offset, count in enumerate(services):
+        progress.fetched(offset, count)
+    left = dict(enumerate(services))
+    ends = data.draw(st.permutations([offset for offset, count in enumerate(services) for _ in range(count)]))
+
+    for offset in ends:
+        progress.done(offset)
+        left[offset] -= 1
+        first_unfinished = next((each for each, count in left.items() if count), len(services))
+        assert progress.to_commit(again=True) == first_unfinished
