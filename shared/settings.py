@@ -157,6 +157,9 @@ class KafkaSettings(Section):
     replication_factor: int = Field(default=1, ge=1, le=9)
     fetch_wait_ms: int = Field(default=8, ge=1, le=5000, description="Fetch wait while turns flow (embedded broker)")
     idle_fetch_wait_ms: int = Field(default=80, ge=1, le=5000, description="Fetch wait when idle (embedded broker)")
+    hand_over: bool = Field(
+        default=True, description="Whether what a process sends to itself is handed over once it is acknowledged"
+    )
     session_timeout_ms: int = Field(default=6000, ge=1000, le=300000)
     group_prefix: str = Field(default="parley", pattern="^[A-Za-z0-9._-]{1,100}$")
     trusted_topics: tuple[str, ...] = Field(

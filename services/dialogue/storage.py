@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -69,13 +69,21 @@ class Loaded:
     version: int
 
 
+# Built once: these run for every event, and building a statement costs more than running it.
+_THE_CONVERSATION = ConversationRow.conversation_id == sa.bindparam("conversation")
+_LOAD = sa.select(ConversationRow.version, ConversationRow.state).where(_THE_CONVERSATION)
+_BEGIN = sa.insert(ConversationRow.__table__)  # type: ignore[arg-type] # a Table
+_SAVE = (
+    sa.update(ConversationRow.__table__)  # type: ignore[arg-type] # a Table
+    .where(_THE_CONVERSATION, ConversationRow.version == sa.bindparam("read_version"))
+    .values({name: sa.bindparam(f"new_{name}") for name in ("version", "state", "opened_at")})
+    .execution_options(preserve_rowcount=True)
+)
+
+
 def load(session: Session, conversation_id: str) -> Loaded:
     """Read a conversation, or begin one."""
-    row = session.execute(
-        sa.select(ConversationRow.version, ConversationRow.state).where(
-            ConversationRow.conversation_id == conversation_id
-        )
-    ).one_or_none()
+    row = session.connection().execute(_LOAD, {"conversation": conversation_id}).one_or_none()
     if row is None:
         return Loaded(ConversationState(conversation_id), 0)
     return Loaded(_STATE.validate_python(row.state), row.version)
@@ -84,21 +92,17 @@ def load(session: Session, conversation_id: str) -> Loaded:
 def save(session: Session, loaded: Loaded, state: ConversationState) -> None:
     """Write a conversation that was read as `loaded`; raises ConversationChanged where it is no longer that."""
     values: dict[str, Any] = {"state": _STATE.dump_python(state, mode="json"), "opened_at": state.opened_at}
+    connection = session.connection()
     if loaded.version == 0:
         try:
             with session.begin_nested():
-                session.execute(
-                    sa.insert(ConversationRow).values(conversation_id=state.conversation_id, version=1, **values)
-                )
+                connection.execute(_BEGIN, {"conversation_id": state.conversation_id, "version": 1, **values})
         except IntegrityError as error:
             raise ConversationChanged(f"conversation {state.conversation_id}: begun by another writer") from error
         return
-    result = session.execute(
-        sa.update(ConversationRow)
-        .where(ConversationRow.conversation_id == state.conversation_id, ConversationRow.version == loaded.version)
-        .values(version=loaded.version + 1, **values)
-    )
-    if cast(sa.CursorResult[Any], result).rowcount != 1:
+    new = {f"new_{name}": value for name, value in {"version": loaded.version + 1, **values}.items()}
+    read = {"conversation": state.conversation_id, "read_version": loaded.version}
+    if connection.execute(_SAVE, {**read, **new}).rowcount != 1:
         raise ConversationChanged(f"conversation {state.conversation_id}: version {loaded.version} was overtaken")
 
 

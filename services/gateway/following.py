@@ -1,4 +1,4 @@
-"""Following one turn through the ledger, for HTTP: asleep until woken, and reading now and then all the same."""
+"""Waiting for a turn in the ledger, for HTTP: asleep until woken, and reading now and then all the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from starlette.concurrency import run_in_threadpool
 
 from services.gateway.ledger_reader import LedgerEvent, LedgerReader
-from services.gateway.waiters import Waiters
+from services.gateway.waiters import Waiters, Wake
 
 FIRST_PAUSE = 0.05  # seconds
 LONGEST_PAUSE = 0.5
@@ -29,14 +29,9 @@ async def follow(
 
     Ends after the final reply, after `seconds`, or when the gateway stops.
     """
-    loop, woken, seen = asyncio.get_running_loop(), asyncio.Event(), set(known)
-
-    def wake() -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(woken.set)
-
+    woken, seen = asyncio.Event(), set(known)
     deadline, pause = time.monotonic() + seconds, FIRST_PAUSE
-    with waiters.waiting(turn_id, wake):
+    with waiters.waiting(turn_id, _waking(woken)):
         while not waiters.closed:
             woken.clear()
             news = await run_in_threadpool(reader.news, [turn_id], seen)
@@ -53,3 +48,28 @@ async def follow(
                 await asyncio.wait_for(woken.wait(), min(pause, left))
             except TimeoutError:
                 yield None
+
+
+async def await_answer(reader: LedgerReader, waiters: Waiters, turn_id: str, *, seconds: float) -> None:
+    """Return once the turn has its final reply, after `seconds`, or when the gateway stops."""
+    woken = asyncio.Event()
+    deadline, pause = time.monotonic() + seconds, FIRST_PAUSE
+    with waiters.waiting(turn_id, _waking(woken)):
+        while not waiters.closed:
+            woken.clear()
+            if await run_in_threadpool(reader.is_answered, turn_id) or (left := deadline - time.monotonic()) <= 0:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), min(pause, left))
+            pause = next_pause(pause, news=False)
+
+
+def _waking(woken: asyncio.Event) -> Wake:
+    """What wakes this loop from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(woken.set)
+
+    return wake

@@ -12,12 +12,15 @@ import sqlalchemy as sa
 
 from parley.v1 import principal_pb2, stage_pb2, turn_pb2
 from services.gateway.ledger import FINAL_SLOT
-from services.gateway.storage import EventRow, ReplyRow, TurnRow, aware
+from services.gateway.storage import ANSWERED, EventRow, ReplyRow, TurnRow, aware
 from shared.bus.codec import Codecs
 from shared.errors import NotFound
 from shared.runtime.road import open_turn
 from shared.storage.database import Database
 from shared.topology import UTTERANCES
+
+# Built once: building a statement costs more than running it.
+_IS_ANSWERED = sa.select(TurnRow.turn_id).where(TurnRow.turn_id == sa.bindparam("turn"), TurnRow.state == ANSWERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,11 @@ class LedgerReader:
         if row is None or not viewer.may_see(turn := _ledger_turn(row)):
             raise NotFound(f"turn_id: {turn_id!r} names no turn of yours; check the id and the token")
         return turn
+
+    def is_answered(self, turn_id: str) -> bool:
+        """Whether a turn has its final reply: what somebody asks again and again who waits for nothing else."""
+        with self._database.reading() as session:
+            return session.connection().execute(_IS_ANSWERED, {"turn": turn_id}).first() is not None
 
     def record(self, turn: LedgerTurn) -> LedgerRecord:
         """A turn with its events, as they are now."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.producer.future import FutureRecordMetadata
 
-from shared.bus.envelope import Wire
+from shared.bus.envelope import Fetched, Wire
 from shared.bus.profile import BrokerProfile
 from shared.errors import PermanentError, Unavailable
 
@@ -45,8 +46,10 @@ class Producer:
     After a failure the client is rebuilt on the next send: a broker that lost its memory forgets producers and topics.
     """
 
-    def __init__(self, profile: BrokerProfile) -> None:
+    def __init__(self, profile: BrokerProfile, acknowledged: Callable[[Fetched], None] | None = None) -> None:
+        """`acknowledged` is told of each record that the broker has, by the thread that sent it."""
         self._profile = profile
+        self._acknowledged = acknowledged
         self._lease: _Lease | None = None
         self._unanswered_at = -_ASK_AGAIN_AFTER
         self._closed = False
@@ -93,19 +96,22 @@ class Producer:
                 refused.append((index, error))
         for index, future in started:
             try:
-                future.get(timeout=_ACK_TIMEOUT)
+                metadata = future.get(timeout=_ACK_TIMEOUT)
             except MessageSizeTooLargeError as error:
                 refused.append((index, error))
+            else:
+                if self._acknowledged is not None:
+                    self._acknowledged(_as_fetched(records[index], metadata))
         if refused:
             raise RecordsTooLarge([index for index, _ in refused], refused[0][1])
 
     def _start(self, client: KafkaProducer, record: Wire) -> FutureRecordMetadata:
-        headers = [(name, value.encode("utf-8", "surrogateescape")) for name, value in record.headers.items()]
         partition = record.partition
         if partition is not None and partition not in (client.partitions_for(record.topic) or ()):
             partition = None  # a client asked for a partition that does not exist: the key decides
-        key = record.key.encode("utf-8", "surrogateescape")
-        return client.send(record.topic, key=key, value=record.body, headers=headers, partition=partition)
+        return client.send(
+            record.topic, key=_key(record), value=record.body, headers=_headers(record), partition=partition
+        )
 
     def _take(self) -> _Lease:
         with self._lock:
@@ -157,6 +163,28 @@ class Producer:
             unused = lease.retired and lease.users == 0
         if unused:  # nobody need wait for it
             threading.Thread(target=_close, args=(lease.client, _CLOSE_TIMEOUT), daemon=True).start()
+
+
+def _key(record: Wire) -> bytes:
+    return record.key.encode("utf-8", "surrogateescape")
+
+
+def _headers(record: Wire) -> list[tuple[str, bytes]]:
+    return [(name, value.encode("utf-8", "surrogateescape")) for name, value in record.headers.items()]
+
+
+def _as_fetched(record: Wire, metadata: Any) -> Fetched:
+    """What a fetch will bring of a record that the broker has taken (`metadata`: kafka-python's RecordMetadata)."""
+    return Fetched(
+        record.topic,
+        metadata.partition,
+        metadata.offset,
+        _key(record),
+        _headers(record),
+        record.body,
+        metadata.timestamp,
+        time.time(),
+    )
 
 
 def _close(client: KafkaProducer, timeout: float) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 
 from shared.bus.codec import Codecs
+from shared.bus.envelope import Fetched
 from shared.bus.producer import Producer
 from shared.bus.profile import BrokerProfile
 from shared.bus.topics import ensure_topics
@@ -79,7 +80,7 @@ class Host:
         self._profile = BrokerProfile.of(kafka)
         self._group = f"{kafka.group_prefix}.{group}"
         self._codecs = codecs or Codecs()
-        self._producer = Producer(self._profile)
+        self._producer = Producer(self._profile, self._acknowledged if kafka.hand_over else None)
         self._states = dict.fromkeys((service.name for service in self.services), "starting")
         self._outboxes: dict[str, Outbox] = {}
         self._lanes: dict[str, Lanes] = {}
@@ -169,6 +170,11 @@ class Host:
         closing.extend(service.close for service in self.services)
         _side_by_side(closing, _left(deadline))
         log.info("stopped")
+
+    def _acknowledged(self, record: Fetched) -> None:
+        """A record of ours is durable: what this process itself reads next need not wait for a fetch."""
+        if self._intake is not None:
+            self._intake.take_ahead(record)
 
     def _is_loaded(self, name: str) -> bool:
         return self._states.get(name) == "loaded"

@@ -150,18 +150,44 @@ class Intake:
                 assigned = now
         consumer.commit(self._committable(again=True), wait=True)
 
+    def take_ahead(self, record: Fetched) -> None:
+        """Hand out a record that this process has sent and the broker has acknowledged, without waiting for its fetch.
+
+        For the threads that send. What cannot be handed out now (it is not ours, not the next of its partition, or too
+        much is outstanding) is left to the fetch, which brings every record and passes over those handed out.
+        """
+        progress = self._progress.get((record.topic, record.partition))
+        if progress is None or progress.closed:
+            return
+        try:
+            event = decode(record, self._codecs)
+        except InvalidEvent:  # refused when it is fetched
+            return
+        takers = self._takers(event)
+        with progress.handing:
+            if progress.taken_ahead(record.offset, len(takers), _HOLD_BACK):
+                self._put(event, record, progress, takers)
+
     def _hand_out(self, record: Fetched) -> None:
         place = (record.topic, record.partition)
         progress = self._progress.get(place)
-        if progress is None:  # taken away while this batch was on its way
+        if progress is None or progress.passed_over(record.offset):  # taken away meanwhile, or handed out already
             return
         try:
             event = decode(record, self._codecs)
         except InvalidEvent as error:
             self._refuse(record, progress, error)
             return
-        takers = [service for service in self._readers[record.topic] if _is_for(service, event)]
-        progress.fetched(record.offset, len(takers))
+        takers = self._takers(event)
+        with progress.handing:
+            if not progress.passed_over(record.offset):
+                progress.fetched(record.offset, len(takers))
+                self._put(event, record, progress, takers)
+
+    def _takers(self, event: Event) -> list[Service]:
+        return [service for service in self._readers[event.topic] if _is_for(service, event)]
+
+    def _put(self, event: Event, record: Fetched, progress: PartitionProgress, takers: Sequence[Service]) -> None:
         for service in takers:
             self._lanes[service.name].put(Work(event, record, progress, Handling(service.name, event)))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+_FURTHEST_AHEAD = 256  # records handed out that no fetch has brought yet
+
 
 class PartitionProgress:
     """Progress through one assignment of one partition. Thread-safe; closed when the partition is taken away."""
@@ -14,14 +16,47 @@ class PartitionProgress:
         self._next = -1  # offset after the last fetched
         self._committed = -1
         self._running = 0
+        self._ahead: set[int] = set()  # offsets handed out before a fetch brought them
+        self._fetched_to = -1  # offset after the last that a fetch brought
+        self.handing = threading.Lock()  # held by whoever hands a record out, so that they go in order
         self.closed = False
 
     def fetched(self, offset: int, services: int) -> None:
         """A record was fetched and goes to `services` services."""
         with self._lock:
-            self._next = offset + 1
+            self._next = self._fetched_to = offset + 1
             if services:
                 self._outstanding[offset] = services
+
+    def passed_over(self, offset: int) -> bool:
+        """True where the record that a fetch brings was handed out ahead of it; asked once a record.
+
+        An offset below one that was fetched already is another record: the broker began anew.
+        """
+        with self._lock:
+            if offset < self._fetched_to:
+                self._ahead.clear()
+            if offset not in self._ahead:
+                return False
+            self._ahead.remove(offset)
+            self._fetched_to = offset + 1
+            return True
+
+    def taken_ahead(self, offset: int, services: int, most: int) -> bool:
+        """Whether a record that the broker has acknowledged may be handed out before a fetch brings it.
+
+        It may where it is exactly the next one, fewer than `most` are outstanding, and the partition is still ours; it
+        counts as handed out then.
+        """
+        with self._lock:
+            full = len(self._outstanding) >= most or len(self._ahead) >= _FURTHEST_AHEAD
+            if self.closed or full or offset != self._next:
+                return False
+            self._next = offset + 1
+            self._ahead.add(offset)
+            if services:
+                self._outstanding[offset] = services
+            return True
 
     def begin(self) -> bool:
         """Start work on a record; False where the partition was taken away and the work must be left to its heir."""

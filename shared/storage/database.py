@@ -47,7 +47,8 @@ class Database:
             if parsed.database and parsed.database != ":memory:":
                 _make_folder(Path(parsed.database).parent)
             arguments["connect_args"] = {"timeout": 30, "check_same_thread": False}
-        else:
+            pool_size *= 4  # a connection is cheap to keep, and costs as much to open as most readers' work
+        if not self.is_sqlite or parsed.database not in (None, "", ":memory:"):
             arguments |= {"pool_size": pool_size, "max_overflow": pool_size}
         self.engine = sqlalchemy.create_engine(parsed, **arguments)
         if self.is_sqlite:

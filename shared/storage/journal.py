@@ -84,6 +84,8 @@ class Journal:
             for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
         }
         self._storing = self.outbox.insert().returning(self.outbox.c.id)
+        sent = self.outbox.update().where(self.outbox.c.id == sa.bindparam("sent_id"))
+        self._marking = sent.values(sent_at=sa.bindparam("at"))
 
     def seen(self, session: Session, event_ids: Sequence[str]) -> set[str]:
         """Those of `event_ids` whose effects are already committed."""
@@ -125,9 +127,10 @@ class Journal:
 
     def mark_sent(self, session: Session, ids: Iterable[int]) -> None:
         """Remember that the broker has these."""
-        rows = list(ids)
+        now = datetime.now(UTC)
+        rows = [{"sent_id": each, "at": now} for each in ids]
         if rows:
-            session.execute(self.outbox.update().where(self.outbox.c.id.in_(rows)).values(sent_at=datetime.now(UTC)))
+            session.connection().execute(self._marking, rows)
 
     def forget(self, session: Session, older_than: timedelta) -> None:
         """Drop sent rows and inbox rows of events too old to come again."""

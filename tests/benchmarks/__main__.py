@@ -39,10 +39,9 @@ def main(names: list[str]) -> int:
             stack.start("up", "up")
             try:
                 seconds = wait_ready(stack)
-                figures.append(Figure("start to ready, once set up", seconds, "s", floor=20.0))
                 if "idle" in chosen:
-                    with console.status("idle cost"):
-                        figures += idle.measure(stack)
+                    with console.status("start and idle cost"):
+                        figures += idle.measure(stack, seconds)
                 if "road" in chosen:
                     with console.status("time of a turn"):
                         figures += road.measure(stack)

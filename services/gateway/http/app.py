@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from parley.v1 import principal_pb2
 from services.gateway.door import Door
-from services.gateway.following import follow
+from services.gateway.following import await_answer
 from services.gateway.http import documents
 from services.gateway.http.bodies import BodyLimit, read_utterance
 from services.gateway.http.errors import add_error_handlers
@@ -139,8 +139,7 @@ class Api:
 
     async def _await_answer(self, turn: LedgerTurn, principal: principal_pb2.Principal, seconds: float) -> LedgerTurn:
         """The turn once it is answered, or as it is after `seconds`."""
-        async for _event in follow(self._door.reader, self._door.waiters, turn.turn_id, seconds=seconds):
-            pass
+        await await_answer(self._door.reader, self._door.waiters, turn.turn_id, seconds=seconds)
         return await run_in_threadpool(self._door.reader.turn, turn.turn_id, self._door.viewer(principal))
 
     async def _shown(self, turn: LedgerTurn) -> Response:
