@@ -9,7 +9,10 @@ import structlog
 from sqlalchemy.orm import Session
 
 from parley.v1 import dispatch_pb2, turn_pb2
+from services.dispatch import metrics
 from services.dispatch.connectors.base import Connector, Occasion, TaskFailed
+from services.dispatch.connectors.outside import OutsideConnector
+from services.dispatch.results import ended
 from services.dispatch.storage import TaskRow, insert_unless_present
 from shared.packs import Action, Pack
 
@@ -20,9 +23,13 @@ _log = structlog.get_logger(__name__)
 class Dispatcher:
     """The actions of the packs, each carried out by its connector."""
 
-    def __init__(self, packs: Sequence[Pack], connectors: Sequence[Connector]) -> None:
+    def __init__(
+        self, packs: Sequence[Pack], connectors: Sequence[Connector], outside: Sequence[OutsideConnector] = ()
+    ) -> None:
+        """`outside`: systems that take actions over from the packs' own connectors."""
         self._actions: Mapping[str, Action] = {name: action for pack in packs for name, action in pack.actions.items()}
         self._connectors = {connector.name: connector for connector in connectors}
+        self._outside = {action: connector for connector in outside for action in connector.actions}
 
     def execute(self, task: dispatch_pb2.Task, occasion: Occasion, session: Session) -> dispatch_pb2.TaskResult:
         """How `task` ended. What it does is part of the transaction of `session`; a task id seen before does nothing.
@@ -30,18 +37,29 @@ class Dispatcher:
         A task that is refused before it reaches a connector has done nothing and is not remembered, so the same id may
         come again once the user has agreed.
         """
+        refusal = self.refusal(task, occasion)
+        return refusal or self._once(task, self._connectors[self._actions[task.action].connector], occasion, session)
+
+    def outside(self, task: dispatch_pb2.Task, occasion: Occasion) -> OutsideConnector | None:
+        """The outside system that is to carry out `task`; None where it is ours to execute, or refused."""
+        connector = self._outside.get(task.action)
+        return connector if connector is not None and self.refusal(task, occasion) is None else None
+
+    def refusal(self, task: dispatch_pb2.Task, occasion: Occasion) -> dispatch_pb2.TaskResult | None:
+        """Why `task` is not carried out, or None where it may be."""
         action = self._actions.get(task.action)
         connector = self._connectors.get(action.connector) if action is not None else None
-        if action is None or connector is None or task.action not in connector.actions:
+        served = task.action in self._outside or (connector is not None and task.action in connector.actions)
+        if action is None or not served:
             detail = f"action: {task.action!r} is offered by no loaded pack and connector"
-            return _ended(task, occasion.now, dispatch_pb2.TASK_OUTCOME_FAILED, "unknown_action", detail)
+            return ended(task, occasion.now, dispatch_pb2.TASK_OUTCOME_FAILED, "unknown_action", detail)
         if action.roles and not set(action.roles) & set(occasion.principal.roles):
             detail = f"roles: {task.action} needs one of {', '.join(action.roles)}; sign in as somebody who has it"
-            return _ended(task, occasion.now, dispatch_pb2.TASK_OUTCOME_DENIED, "permission_denied", detail)
+            return ended(task, occasion.now, dispatch_pb2.TASK_OUTCOME_DENIED, "permission_denied", detail)
         if max(_RISKS[action.risk], task.risk) == dispatch_pb2.RISK_HIGH and not task.confirmed:
             detail = f"confirmed: is false; {task.action} is of high risk and needs the user's yes"
-            return _ended(task, occasion.now, dispatch_pb2.TASK_OUTCOME_DENIED, "not_confirmed", detail)
-        return self._once(task, connector, occasion, session)
+            return ended(task, occasion.now, dispatch_pb2.TASK_OUTCOME_DENIED, "not_confirmed", detail)
+        return None
 
     def _once(
         self, task: dispatch_pb2.Task, connector: Connector, occasion: Occasion, session: Session
@@ -54,6 +72,7 @@ class Dispatcher:
         row.outcome, row.result, row.finished_at = result.outcome, result.SerializeToString(), occasion.now
         session.flush()
         outcome = dispatch_pb2.TaskOutcome.Name(result.outcome)
+        metrics.TASKS.labels(connector.name, outcome).inc()
         _log.info("task carried out", action=task.action, outcome=outcome, error_class=result.error_class)
         return result
 
@@ -76,8 +95,8 @@ def _run(
             told = connector.execute(task, occasion, session)
     except TaskFailed as failure:
         failed = dispatch_pb2.TASK_OUTCOME_FAILED
-        return _ended(task, occasion.now, failed, failure.error_class, str(failure), failure.values)
-    return _ended(task, occasion.now, told.outcome, told.error_class, told.detail, told.values)
+        return ended(task, occasion.now, failed, failure.error_class, str(failure), failure.values)
+    return ended(task, occasion.now, told.outcome, told.error_class, told.detail, told.values)
 
 
 def _stored(task: dispatch_pb2.Task, session: Session) -> dispatch_pb2.TaskResult:
@@ -85,29 +104,5 @@ def _stored(task: dispatch_pb2.Task, session: Session) -> dispatch_pb2.TaskResul
     if row.result is None:
         detail = f"task_id: {task.task_id} was started at {row.started_at.isoformat()} and its outcome was lost"
         unknown = dispatch_pb2.TASK_OUTCOME_UNKNOWN
-        return _ended(task, row.started_at, unknown, "interrupted", detail)
+        return ended(task, row.started_at, unknown, "interrupted", detail)
     return dispatch_pb2.TaskResult.FromString(row.result)
-
-
-def _ended(
-    task: dispatch_pb2.Task,
-    now: datetime,
-    outcome: dispatch_pb2.TaskOutcome.ValueType,
-    error_class: str = "",
-    detail: str = "",
-    values: Mapping[str, str] | None = None,
-) -> dispatch_pb2.TaskResult:
-    """A result that tells the arguments, and over them what the connector tells."""
-    known = {**task.arguments, **(values or {})}
-    result = dispatch_pb2.TaskResult(
-        task_id=task.task_id,
-        action=task.action,
-        outcome=outcome,
-        values={name: value for name, value in known.items() if value},
-        error_class=error_class,
-        detail=detail,
-        attempts=1,
-    )
-    result.started_at.FromDatetime(now)
-    result.finished_at.FromDatetime(now)
-    return result

@@ -9,14 +9,19 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from parley.v1 import dispatch_pb2_grpc, stage_pb2
+from services.dispatch.connectors.base import Connector
 from services.dispatch.connectors.clock import ClockConnector, LocalTime
 from services.dispatch.connectors.home import HomeConnector
 from services.dispatch.connectors.reminders import ReminderConnector
 from services.dispatch.connectors.tickets import TicketConnector
 from services.dispatch.connectors.virtual_home import furnish
+from services.dispatch.connectors.webhook_targets import load_webhooks
 from services.dispatch.due import fire_due
 from services.dispatch.engine import Dispatcher
+from services.dispatch.errands import Errands
+from services.dispatch.executor import ErrandExecutor
 from services.dispatch.handler import DispatchHandler
+from services.dispatch.outside import Outside
 from services.dispatch.servicer import DispatchServicer
 from services.dispatch.settings import DispatchSettings
 from services.dispatch.storage import journal
@@ -35,8 +40,13 @@ def build(storage: StorageSettings) -> Service:
     packs = bundled_packs()
     local = LocalTime(ZoneInfo(settings.time_zone) if settings.time_zone else None)
     home = HomeConnector(packs)
-    dispatcher = Dispatcher(packs, [home, TicketConnector(), ReminderConnector(local), ClockConnector(local)])
+    webhooks = load_webhooks(settings.webhooks, packs)
+    connectors: list[Connector] = [home, TicketConnector(), ReminderConnector(local), ClockConnector(local)]
+    dispatcher = Dispatcher(packs, connectors, webhooks)
     database = Database(storage.database_for("dispatch"))
+    outside = Outside(database, _now, most_attempts=settings.outside_attempts)
+    errands = Errands(dispatcher, outside, _now)
+    executor = ErrandExecutor(errands, database, settings.outside_workers, seldom=not webhooks)
 
     def load() -> None:
         upgrade(database, "services.dispatch.migrations")
@@ -46,19 +56,26 @@ def build(storage: StorageSettings) -> Service:
     def tick(session: Session) -> Sequence[Outgoing]:
         return fire_due(session, _now(), local)
 
-    servicer = DispatchServicer(dispatcher, database, _now)
+    def close() -> None:
+        for webhook in webhooks:
+            webhook.close()
+        database.close()
+
+    servicer = DispatchServicer(dispatcher, database, _now, outside)
     return Service(
         name="dispatch",
         stage=stage_pb2.STAGE_DISPATCH,
         subscriptions=(topology.DECISIONS, topology.EVIDENCE),
-        stateful_handler=DispatchHandler(dispatcher, _now),
+        stateful_handler=DispatchHandler(dispatcher, _now, errands, executor.wake),
         database=database,
         journal=journal,
         lanes=1,
         load=load,
-        close=database.close,
+        close=close,
         grpc_names=("parley.v1.DispatchService",),
         add_servicers=[lambda server: dispatch_pb2_grpc.add_DispatchServiceServicer_to_server(servicer, server)],
+        background=[executor],
+        attach=executor.attach,
         ticks=(Tick(settings.tick_seconds, tick),),
     )
 

@@ -9,14 +9,24 @@ import grpc
 
 from parley.v1 import dispatch_pb2, dispatch_pb2_grpc, turn_pb2
 from services.dispatch.engine import Dispatcher, occasion_of
+from services.dispatch.outside import Later, Outside
+from shared.errors import Unavailable
 from shared.events import derived_id
 from shared.storage.database import Database
 
 
 class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
-    """Carries out one task a call, in a transaction of its own."""
+    """Carries out one task a call: in a transaction of its own, or at an outside system."""
 
-    def __init__(self, dispatcher: Dispatcher, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        database: Database,
+        clock: Callable[[], datetime],
+        outside: Outside | None = None,
+    ) -> None:
+        """`outside` is needed where the dispatcher has outside systems."""
+        self._outside = outside
         self._dispatcher = dispatcher
         self._database = database
         self._clock = clock
@@ -26,6 +36,12 @@ class DispatchServicer(dispatch_pb2_grpc.DispatchServiceServicer):
     ) -> dispatch_pb2.ExecuteResponse:
         """Execute carries out one task, once for its task id, and tells how it ended."""
         occasion = occasion_of(_turn_of(request), self._clock())
+        connector = self._dispatcher.outside(request.task, occasion)
+        if connector is not None and self._outside is not None:
+            tried = self._outside.carry_out(request.task, connector, occasion)
+            if isinstance(tried, Later):
+                raise Unavailable(f"task_id: {request.task.task_id} has not ended yet; ask again with the same task_id")
+            return dispatch_pb2.ExecuteResponse(result=tried)
         with self._database.transaction() as session:
             result = self._dispatcher.execute(request.task, occasion, session)
         return dispatch_pb2.ExecuteResponse(result=result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
@@ -16,6 +17,11 @@ class DispatchSettings(Section):
     model_config = section_config("dispatch")
 
     time_zone: str = Field(default="", description="IANA zone of the home, as Europe/Berlin; empty: the machine's own")
+    webhooks: Path | None = Field(
+        default=None, description="TOML file of outside systems that carry out actions (docs/dispatch.md)"
+    )
+    outside_workers: int = Field(default=8, ge=1, le=256, description="Calls of outside systems at once")
+    outside_attempts: int = Field(default=5, ge=1, le=50, description="How often a task is tried at an outside system")
     tick_seconds: float = Field(default=0.5, gt=0, le=60, description="How often due reminders are looked for")
 
     @field_validator("time_zone")

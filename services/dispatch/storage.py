@@ -34,7 +34,10 @@ class Base(DeclarativeBase):
 
 
 class TaskRow(Base):
-    """One task that reached a connector, and how it ended. `result` is a serialised TaskResult."""
+    """One task that reached a connector, and how it ended. `result` is a serialised TaskResult.
+
+    Of a task that acts outside our database the rest tells who is at it, until when, and how far the last attempt got.
+    """
 
     __tablename__ = "dispatch_task"
 
@@ -44,6 +47,27 @@ class TaskRow(Base):
     result: Mapped[bytes | None]
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(default=1)
+    progress: Mapped[int] = mapped_column(default=0)  # services.dispatch.outside.Progress
+    owner: Mapped[str | None] = mapped_column(sa.String(40))
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ErrandRow(Base):
+    """One decided turn that waits for outside systems: the event as it came, and the turn with the results so far."""
+
+    __tablename__ = "dispatch_errand"
+    __table_args__ = (sa.Index("ix_dispatch_errand_due", "due_at", "number"),)
+
+    number: Mapped[int] = mapped_column(_NUMBER, primary_key=True, autoincrement=True)
+    event_id: Mapped[str] = mapped_column(sa.String(200), unique=True)
+    conversation_id: Mapped[str] = mapped_column(sa.String(200), index=True)
+    topic: Mapped[str] = mapped_column(sa.String(200))
+    headers: Mapped[dict[str, str]] = mapped_column(sa.JSON)
+    turn: Mapped[bytes]
+    results: Mapped[int]  # how many the turn holds: of two replicas one adds the next
+    received_at: Mapped[float]  # Unix seconds
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)  # when it is to be looked at next
 
 
 class DeviceRow(Base):
