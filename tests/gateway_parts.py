@@ -20,6 +20,7 @@ from services.gateway.http.server import HttpServer
 from services.gateway.service import assemble
 from services.gateway.settings import GatewaySettings, JwtSettings
 from services.gateway.tokens import TokenVerifier
+from shared.bus.envelope import Wire
 from shared.events import Event, Outgoing
 from shared.principals import PrincipalSeal, development_token, ensure_keys
 from shared.runtime.grpc_server import GrpcServer
@@ -41,6 +42,14 @@ class Sent:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class SentWire:
+    """One record given to the road as it is."""
+
+    wire: Wire
+    cause_id: str
+
+
 @dataclass
 class RoadDouble:
     """A road that keeps what is sent, once it is committed."""
@@ -48,6 +57,7 @@ class RoadDouble:
     database: Database
     partition: int | None = None
     sent: list[Sent] = field(default_factory=list)
+    wires: list[SentWire] = field(default_factory=list)
 
     @contextmanager
     def transaction(self) -> Iterator[RoadSessionDouble]:
@@ -56,6 +66,7 @@ class RoadDouble:
             road_session = RoadSessionDouble(session)
             yield road_session
         self.sent.extend(road_session.sent)
+        self.wires.extend(road_session.wires)
 
     def reply_partition(self) -> int | None:
         """The partition a test has set."""
@@ -68,10 +79,15 @@ class RoadSessionDouble:
 
     session: Session
     sent: list[Sent] = field(default_factory=list)
+    wires: list[SentWire] = field(default_factory=list)
 
     def send(self, outgoing: Outgoing, *, cause_id: str, headers: Mapping[str, str] | None = None) -> None:
         """Remember one event."""
         self.sent.append(Sent(outgoing, cause_id, {**(headers or {}), **outgoing.headers}))
+
+    def send_wire(self, wire: Wire, *, cause_id: str) -> None:
+        """Remember one record."""
+        self.wires.append(SentWire(wire, cause_id))
 
 
 def event_of(topic: str, body: Message, *, id: str = "", key: str = "", **headers: str) -> Event:

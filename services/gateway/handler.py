@@ -63,6 +63,7 @@ class LedgerHandler:
             opened_at=min(event.time, received_at),
             principal=self._seal.verify(event),
             locale=utterance.locale,
+            opened_by=event.id,
         )
 
     def _of_turn(self, event: Event) -> Entry:

@@ -41,6 +41,7 @@ class Entry:
     locale: str = ""
     reply: generation_pb2.Reply | None = None  # for events of the reply topic
     accepted: bool = False
+    opened_by: str | None = None  # id of the client's event that opens the turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ class Ledger:
             "accepted": entry.accepted,
             "state": OPEN,
             "drives": 0,
+            "opened_by": entry.opened_by,
         }
         return _count(session.execute(_statements(session).turn, row)) == 1
 

@@ -56,6 +56,7 @@ class LedgerEvent:
     """One event of a turn."""
 
     id: int
+    event_id: str
     turn_id: str
     conversation_id: str
     topic: str
@@ -181,6 +182,7 @@ class LedgerReader:
             raise NotFound(f"turn_id: {row.turn_id!r} was erased; its words are gone for good")
         return LedgerEvent(
             id=row.id,
+            event_id=row.event_id,
             turn_id=row.turn_id,
             conversation_id=row.conversation_id,
             topic=row.topic,

@@ -1,7 +1,8 @@
-"""Drives turns again that have no final reply by their deadline.
+"""Drives turns again that have no final reply by their deadline, and at last answers them with an apology.
 
-The same event is sent with the same id: stages without state work again, stages with state send again what they have
-stored, so a turn gets through wherever it was lost and nothing is done twice.
+What is sent again is the event itself, with its id: stages without state work again, stages with state send again what
+they have stored, so a turn gets through wherever it was lost and nothing is done twice. The first drive begins behind
+the last finished stage, the next one at the beginning, and so on in turn: what one cannot bring back the other does.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from parley.v1 import turn_pb2
+from parley.v1 import stage_pb2, turn_pb2
 from services.gateway import metrics
+from services.gateway.apology import Unanswered, apology, entry_of
 from services.gateway.engine import Opening
 from services.gateway.ledger import Ledger, Overdue
-from services.gateway.ledger_reader import LedgerReader
+from services.gateway.ledger_reader import LedgerEvent, LedgerReader
 from services.gateway.settings import GatewaySettings
-from services.gateway.storage import JOURNAL
+from services.gateway.storage import JOURNAL, TurnRow
+from services.gateway.waiters import Waiters
+from shared.bus.codec import Codecs
+from shared.bus.envelope import REPLY_PARTITION_HEADER, Wire, sent_before
 from shared.errors import TransientError, Unavailable
+from shared.events import Outgoing
 from shared.runtime import tracing
+from shared.runtime.dead_letters import abandoned
 from shared.runtime.road_access import Road
-from shared.topology import UTTERANCES
+from shared.topology import REPLIES, UTTERANCES
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +37,20 @@ log = structlog.get_logger(__name__)
 class Redrive:
     """Looks for overdue turns every quarter of the deadline."""
 
-    def __init__(self, ledger: Ledger, reader: LedgerReader, opening: Opening, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        reader: LedgerReader,
+        opening: Opening,
+        waiters: Waiters,
+        codecs: Codecs,
+        settings: GatewaySettings,
+    ) -> None:
         self._ledger = ledger
         self._reader = reader
         self._opening = opening
+        self._waiters = waiters
+        self._codecs = codecs
         self._deadline = timedelta(seconds=settings.turn_deadline_s)
         self._max_drives = settings.max_drives
         self._road: Road | None = None
@@ -55,7 +72,7 @@ class Redrive:
             self._thread.join(timeout=5)
 
     def sweep(self) -> int:
-        """Drive or give up every overdue turn; returns how many were driven. Raises Unavailable."""
+        """Drive or answer every overdue turn; returns how many were driven. Raises Unavailable."""
         if self._road is None:
             raise Unavailable("gateway: is still starting; try again shortly")
         with self._road.transaction() as road:
@@ -63,28 +80,65 @@ class Redrive:
         return sum(self._drive(self._road, turn) for turn in overdue)
 
     def _drive(self, road: Road, turn: Overdue) -> bool:
-        if not turn.accepted or turn.drives >= self._max_drives:
-            self._give_up(road, turn)
+        events = self._reader.news([turn.turn_id])
+        if turn.drives >= self._max_drives:
+            self._give_up(road, turn, events)
             return False
-        first = self._reader.news([turn.turn_id])[0]
-        spoken = first.topic == UTTERANCES
-        outgoing = self._opening.again(
-            turn_pb2.Utterance.FromString(first.body) if spoken else first.turn, turn.drives + 1
-        )
+        latest = _latest(events)
         with road.transaction() as session:
             if not self._ledger.claim_drive(session.session, turn):
                 return False
-            session.send(outgoing, cause_id=turn.turn_id, headers=_first_trace(session.session, turn.turn_id))
+            trace = _first_trace(session.session, turn.turn_id)
+            opened_by = session.session.get_one(TurnRow, turn.turn_id).opened_by
+            if latest.seq > 0 and (turn.drives % 2 == 0 or not (turn.accepted or opened_by)):
+                session.send_wire(self._again(latest, road, trace), cause_id=f"drive:{turn.turn_id}")
+            elif turn.accepted:
+                session.send(self._opened_again(events[0], turn), cause_id=turn.turn_id, headers=trace)
+            else:
+                wire = self._again(events[0], road, trace, opened_by)
+                session.send_wire(wire, cause_id=f"drive:{turn.turn_id}")
         metrics.TURNS_DRIVEN_AGAIN.inc()
-        log.warning("turn driven again", turn_id=turn.turn_id, attempt=turn.drives + 1)
+        log.warning("turn driven again", turn_id=turn.turn_id, attempt=turn.drives + 1, topic=latest.topic)
         return True
 
-    def _give_up(self, road: Road, turn: Overdue) -> None:
+    def _opened_again(self, first: LedgerEvent, turn: Overdue) -> Outgoing:
+        """The event by which this gateway has opened the turn."""
+        spoken = first.topic == UTTERANCES
+        return self._opening.again(turn_pb2.Utterance.FromString(first.body) if spoken else first.turn, turn.drives + 1)
+
+    def _again(self, event: LedgerEvent, road: Road, trace: dict[str, str], event_id: str | None = None) -> Wire:
+        """An event of the road as it was; one of a client's goes without a seal, as it came."""
+        headers = dict(trace)
+        partition = road.reply_partition()
+        if partition is not None:
+            headers[REPLY_PARTITION_HEADER] = str(partition)
+        return sent_before(
+            topic=event.topic,
+            key=event.conversation_id,
+            event_id=event_id or event.event_id,
+            service=_service_of(event.stage),
+            time=event.received_at,
+            body=event.body,
+            headers=headers,
+            codecs=self._codecs,
+        )
+
+    def _give_up(self, road: Road, turn: Overdue, events: list[LedgerEvent]) -> None:
+        """Answer with an apology, in the ledger at once, and leave a dead letter that can be redriven."""
+        latest = _latest(events)
+        outgoing = apology(latest.turn, turn.drives)
+        error = Unanswered(f"turn_id: {turn.turn_id} has no final reply after {turn.drives} drives")
         with road.transaction() as session:
-            given_up = self._ledger.give_up(session.session, turn)
-        if given_up:
-            metrics.TURNS_GIVEN_UP.inc()
-            log.error("turn without a final reply", turn_id=turn.turn_id, drives=turn.drives)
+            if not self._ledger.give_up(session.session, turn):
+                return
+            trace = _first_trace(session.session, turn.turn_id)
+            self._ledger.record(session.session, entry_of(outgoing, accepted=turn.accepted))
+            self._waiters.wake_after_commit(session.session, turn.turn_id)
+            session.send(outgoing, cause_id=turn.turn_id, headers=trace)
+            letter = abandoned(self._again(latest, road, trace), stage="gateway", error=error, attempts=turn.drives + 1)
+            session.send_wire(letter, cause_id=f"unanswered:{turn.turn_id}")
+        metrics.TURNS_GIVEN_UP.inc()
+        log.error("turn without a final reply", turn_id=turn.turn_id, drives=turn.drives, topic=latest.topic)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._deadline.total_seconds() / 4):
@@ -94,6 +148,15 @@ class Redrive:
                 log.warning("overdue turns not swept", error=str(error))
             except Exception as error:  # the edge of a thread that must outlive what it stumbles over
                 log.error("overdue turns not swept", error=type(error).__name__, exc_info=error)
+
+
+def _latest(events: list[LedgerEvent]) -> LedgerEvent:
+    """The event behind the last finished stage; what is said on the way ends no turn."""
+    return next((event for event in reversed(events) if event.topic != REPLIES), events[0])
+
+
+def _service_of(stage: stage_pb2.Stage.ValueType) -> str:
+    return stage_pb2.Stage.Name(stage).removeprefix("STAGE_").lower()
 
 
 def _first_trace(session: Session, turn_id: str) -> dict[str, str]:

@@ -59,7 +59,7 @@ def assemble(
     ledger, reader = Ledger(codecs), LedgerReader(database, codecs)
     opening = Opening(seal, keep_audio)
     reception = Reception(ledger, opening)
-    redrive = Redrive(ledger, reader, opening, settings)
+    redrive = Redrive(ledger, reader, opening, waiters, codecs, settings)
     door = Door(reception, reader, waiters, tokens, settings)
     http = HttpServer(create_app(door), server.host, server.http_port, waiters)
 

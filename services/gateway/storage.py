@@ -38,6 +38,7 @@ class TurnRow(Base):
     answered_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     latency_ms: Mapped[float | None]
     drives: Mapped[int]  # how often it was driven again
+    opened_by: Mapped[str | None] = mapped_column(sa.String(200))  # the client's event that did; null: a gateway's own
 
 
 class EventRow(Base):

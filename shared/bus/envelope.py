@@ -134,6 +134,31 @@ def encode(outgoing: Outgoing, *, source: str, cause_id: str, inherited: Mapping
     )
 
 
+def sent_before(
+    *,
+    topic: str,
+    key: str,
+    event_id: str,
+    service: str,
+    time: datetime,
+    body: bytes,
+    headers: Mapping[str, str],
+    codecs: Codecs,
+) -> Wire:
+    """The record of an event that `service` sent before, under the id it had; `body`: protobuf, not coded."""
+    envelope = {
+        "ce_id": event_id,
+        "ce_source": f"{_OUR_SOURCES}{service}",
+        "ce_type": TOPICS[topic].event_type,
+        "ce_specversion": "1.0",
+        "ce_time": time.isoformat(),
+        "content-type": PROTOBUF,
+        KEY_ID_HEADER: codecs.writing.key_id,
+    }
+    traced = {"traceparent": new_traceparent(), **headers}
+    return Wire(topic, key, {**envelope, **traced}, codecs.writing.encode(body))
+
+
 def decode(record: Fetched, codecs: Codecs) -> Event:
     """The event of a record, read and checked against its contract; raises InvalidEvent."""
     topic = TOPICS.get(record.topic)

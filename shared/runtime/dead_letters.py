@@ -59,6 +59,13 @@ def unsendable(stored: Stored, *, stage: str, error: Exception) -> Wire:
     return Wire(topic=DEAD_LETTERS, key=stored.key, headers=headers, body=stored.body)
 
 
+def abandoned(wire: Wire, *, stage: str, error: Exception, attempts: int) -> Wire:
+    """The dead letter of an event that was sent, more than once, and brought nothing."""
+    headers = {**wire.headers, **_reasons(stage, error, attempts)}
+    headers |= {ID: derived_id(stage, "abandoned", wire.headers["ce_id"]), TOPIC: wire.topic}
+    return Wire(topic=DEAD_LETTERS, key=wire.key, headers=headers, body=wire.body)
+
+
 def cut(letter: Wire) -> Wire:
     """`letter` without what makes it large: where the original is and why it was given up."""
     reasons = {

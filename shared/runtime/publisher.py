@@ -64,6 +64,11 @@ class OutboxSession:
         inherited = tracing.created(self._outbox.publisher.service, outgoing, headers or {})
         self.stored.append(self._outbox.store(self.session, outgoing, cause_id=cause_id, inherited=inherited))
 
+    def send_wire(self, wire: Wire, *, cause_id: str) -> None:
+        """Put a record into the outbox as it is."""
+        stored = Stored(0, wire.topic, wire.key, wire.partition, wire.headers, wire.body)
+        self.stored.append(self._outbox.journal.publish(self.session, stored, cause_id=cause_id))
+
 
 class Outbox:
     """One service's outbox: stored with its state, published at once, swept up after a crash.

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
+from shared.bus.envelope import Wire
 from shared.events import Outgoing
 
 
@@ -19,6 +20,9 @@ class RoadSession(Protocol):
 
     def send(self, outgoing: Outgoing, *, cause_id: str, headers: Mapping[str, str] | None = None) -> None:
         """Put an event into the outbox; it is published once the transaction is committed."""
+
+    def send_wire(self, wire: Wire, *, cause_id: str) -> None:
+        """Put a record into the outbox as it is: an event that was sent before, or a dead letter."""
 
 
 class Road(Protocol):
