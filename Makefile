@@ -16,10 +16,10 @@ PROTO_FOLDERS := $(sort $(dir $(PROTO_FILES)))
 # Tests keep what is costly to make (the trained model) where `make run` keeps it, so it is made once.
 export PARLEY_STORAGE_DATA_DIR ?= $(CURDIR)/var
 
-.PHONY: help install run up test lint format bench protos lock clean distclean
+.PHONY: help install run up test lint format bench protos lock manifests tools images images-test clean distclean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/.project ## set up .venv; .venv/bin/parley then works from any folder
 
@@ -46,6 +46,7 @@ lint: install ## formatting, types, contracts, and who may import whom
 	check .ci/breaking; \
 	check mypy; \
 	check lint-imports --no-logo; \
+	check hadolint deploy/images/Dockerfile; \
 	if [ -n "$$failed" ]; then printf "==> failed:$$failed\n"; exit 1; fi
 
 format: install ## let ruff and buf rewrite what they can
@@ -66,6 +67,30 @@ lock: .venv/.made ## pin requirements*.in, with hashes, into requirements.lock (
 	@awk '/^# WARNING/ { exit } /^[a-z]/ { skip = /^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==/ } !skip' \
 		requirements.lock | sed -e :a -e '/^\n*$$/{$$d;N;ba' -e '}' > requirements.lock.new
 	@mv requirements.lock.new requirements.lock
+
+manifests: install ## write what follows from the code: topics and scaling for deploy/k8s
+	@$(PY) -m deploy.manifests
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+ENGINE ?= docker
+REGISTRY ?= localhost
+
+images: ## build both images (ENGINE=docker|podman|buildah, REGISTRY=..., IMAGE_FLAGS="--build-arg BASE=...")
+	@for target in parley parley-torch; do \
+		$(ENGINE) build $(IMAGE_FLAGS) --target $$target --tag $(REGISTRY)/$$target:$(VERSION) -f deploy/images/Dockerfile . || exit 1; \
+	done
+
+images-test: install ## build both images without an engine, and start every service in its own (20 GB, half an hour; root)
+	@command -v buildah debootstrap crun >/dev/null || $(call apt,buildah debootstrap crun)
+	@$(PY) -m pytest deploy/images $(ARGS)
+
+tools: ## what tests use that pip does not bring: promtool and prometheus (Debian's packages; root installs them)
+	@command -v promtool prometheus >/dev/null || $(call apt,prometheus)
+
+# Debian's packages, where this is Debian and we may install them; else what to do.
+apt = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >/dev/null; } \
+	|| { echo "please install: $(1)   (Debian, Ubuntu: sudo apt-get install $(1))" >&2; exit 1; }
 
 clean: ## remove what builds and runs left: gen/, caches, var/ (keeps .venv)
 	@rm -rf gen build dist var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

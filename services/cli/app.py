@@ -10,6 +10,7 @@ import typer
 # A command's module is imported when the command is called: `say` needs neither Kafka nor SQL.
 _MODULES = {
     "host_commands": ("up", "serve", "broker", "demo", "doctor"),
+    "storage_commands": ("migrate",),
     "talk_commands": ("say", "turns", "token"),
     "bus_commands": ("publish", "tail"),
     "dead_letter_commands": ("dead-letters",),

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from typing import NoReturn
 
 from services.cli.output import console
@@ -48,6 +49,24 @@ def prepare(names: Sequence[str], storage: StorageSettings) -> None:
         from services.knowledge.ingest import ensure_index
 
         ensure_index(storage, console)
+
+
+def migrated(storage: StorageSettings) -> Iterator[str]:
+    """Bring the tables of every service that keeps any to their newest shape; the names, one after the other."""
+    from shared.storage.database import Database
+    from shared.storage.migrate import upgrade
+
+    for name in SERVICES:
+        package = f"services.{name}.migrations"
+        if find_spec(package) is not None:
+            database = Database(storage.database_for(name))
+            try:
+                with database.transaction() as session:
+                    session.connection()  # one that does not answer says so here, by name
+                upgrade(database, package)
+            finally:
+                database.close()
+            yield name
 
 
 @contextmanager

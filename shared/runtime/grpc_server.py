@@ -32,6 +32,8 @@ from shared.runtime import metrics, tracing
 from shared.runtime.service import Service
 
 log = structlog.get_logger(__name__)
+# Health checks' name for "this process answers": serving from the first moment on, whatever the services wait for.
+LIVE = "live"
 _LARGEST_MESSAGE = 20 * 1024 * 1024
 _FREE_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
 # Codes that say that the server failed, not its caller: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
@@ -81,6 +83,7 @@ class GrpcServer:
                 self._owner[name] = service.name
         for name in ("", *self._owner):
             self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
         reflection.enable_server_reflection(names, self._server)
         self._server.start()
 

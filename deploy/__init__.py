@@ -1,0 +1,1 @@
+"""How Parley is deployed and watched: manifests, images, rules and dashboards, and what writes them."""

@@ -1,0 +1,1 @@
+"""The two images, and what builds and tests them."""

@@ -1,0 +1,1 @@
+"""What an operator applies: rendered manifests, images, rules and dashboards."""
