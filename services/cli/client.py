@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from shared.errors import InvalidInput, NotFound, ParleyError, Unavailable
+from shared.errors import InvalidInput, NotFound, Overloaded, ParleyError, Unavailable
 from shared.settings import ServerSettings, StorageSettings
 
+_TRIES = 4
+_LONGEST_PAUSE = 10.0  # seconds
 _CONTENT_TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 
 
@@ -53,13 +56,23 @@ class GatewayClient:
         turns: list[dict[str, Any]] = self._json("GET", "/v1/turns", params=params)["turns"]
         return turns
 
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """The answer; a gateway that asks to come again is asked again, after the pause it names, a few times."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                response = self._http.request(method, path, **arguments)
+            except httpx.HTTPError as error:
+                raise Unavailable(
+                    f"gateway: {self.url} does not answer ({type(error).__name__}); start it with `parley up`"
+                ) from error
+            pause = response.headers.get("retry-after", "1")
+            if response.status_code != httpx.codes.TOO_MANY_REQUESTS or not tries_left:
+                break
+            time.sleep(min(_LONGEST_PAUSE, float(pause) if pause.isdecimal() else 1.0))
+        return response
+
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            response = self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                f"gateway: {self.url} does not answer ({type(error).__name__}); start it with `parley up`"
-            ) from error
+        response = self._request(method, path, **arguments)
         try:
             body: dict[str, Any] = response.json()
         except ValueError as error:
@@ -70,6 +83,8 @@ class GatewayClient:
         text = str(problem.get("message", body))
         if response.status_code == httpx.codes.NOT_FOUND:
             raise NotFound(text)
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise Overloaded(text, retry_after=float(response.headers.get("retry-after", "1")))
         if response.is_client_error:
             fields = problem.get("fields") or [{}]
             raise InvalidInput(str(fields[0].get("field", "request")), response.status_code, text)

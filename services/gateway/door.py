@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from parley.v1 import principal_pb2
+from services.gateway.admission import Admission
 from services.gateway.ledger_reader import LedgerReader, Viewer
 from services.gateway.reception import Reception
 from services.gateway.settings import GatewaySettings
@@ -17,6 +18,7 @@ class Door:
     """The parts that serve clients."""
 
     reception: Reception
+    admission: Admission
     reader: LedgerReader
     waiters: Waiters
     tokens: TokenVerifier

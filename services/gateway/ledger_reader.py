@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from parley.v1 import principal_pb2, stage_pb2, turn_pb2
 from services.gateway.ledger import FINAL_SLOT
-from services.gateway.storage import ANSWERED, EventRow, ReplyRow, TurnRow, aware
+from services.gateway.storage import ANSWERED, OPEN, EventRow, ReplyRow, TurnRow, aware
 from shared.bus.codec import Codecs
 from shared.errors import NotFound
 from shared.runtime.road import open_turn
@@ -117,6 +117,12 @@ class LedgerReader:
         """Whether a turn has its final reply: what somebody asks again and again who waits for nothing else."""
         with self._database.reading() as session:
             return session.connection().execute(_IS_ANSWERED, {"turn": turn_id}).first() is not None
+
+    def open_turns(self, most: int) -> int:
+        """How many turns have no final reply, counted up to `most`."""
+        some = sa.select(TurnRow.turn_id).where(TurnRow.state == OPEN).limit(most).subquery()
+        with self._database.reading() as session:
+            return int(session.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
     def record(self, turn: LedgerTurn) -> LedgerRecord:
         """A turn with its events, as they are now."""

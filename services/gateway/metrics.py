@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 TURNS_ACCEPTED = Counter("parley_turns_accepted", "Utterances taken in", ("content",))
+TURNS_REFUSED = Counter("parley_turns_refused", "Utterances refused for want of room", ("reason",))
 TURNS_DRIVEN_AGAIN = Counter("parley_turns_driven_again", "Turns sent again for want of a final reply")
 TURNS_GIVEN_UP = Counter("parley_turns_given_up", "Turns whose final reply never came")
 TURN_SECONDS = Histogram(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from parley.v1 import gateway_pb2_grpc, stage_pb2
+from services.gateway.admission import Admission
 from services.gateway.door import Door
 from services.gateway.engine import KeepAudio, Opening
 from services.gateway.handler import SUBSCRIPTIONS, LedgerHandler
@@ -60,7 +61,8 @@ def assemble(
     opening = Opening(seal, keep_audio)
     reception = Reception(ledger, opening)
     redrive = Redrive(ledger, reader, opening, waiters, codecs, settings)
-    door = Door(reception, reader, waiters, tokens, settings)
+    admission = Admission(settings, partial(reader.open_turns, settings.max_backlog))
+    door = Door(reception, admission, reader, waiters, tokens, settings)
     http = HttpServer(create_app(door), server.host, server.http_port, waiters)
 
     def attach(road: Road) -> None:

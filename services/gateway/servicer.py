@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import grpc
 
-from parley.v1 import gateway_pb2, gateway_pb2_grpc, principal_pb2
+from parley.v1 import gateway_pb2, gateway_pb2_grpc, principal_pb2, turn_pb2
 from services.gateway import metrics
 from services.gateway.door import Door
 from services.gateway.ledger_reader import LedgerRecord
+from services.gateway.reception import Accepted
 from services.gateway.stream import TurnStream
 from shared.errors import Overloaded
 from shared.runtime import tracing
@@ -44,9 +45,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.PublishRequest, context: grpc.ServicerContext
     ) -> gateway_pb2.PublishResponse:
         """Accept one utterance and return at once."""
-        accepted = self._door.reception.accept(
-            request.utterance, self._principal(context), trace=tracing.passed_on(_trace(context))
-        )
+        principal = self._principal(context)
+        self._door.admission.admit(principal, _address(context))
+        accepted = self._door.reception.accept(request.utterance, principal, trace=tracing.passed_on(_trace(context)))
         return gateway_pb2.PublishResponse(turn_id=accepted.turn_id, conversation_id=accepted.conversation_id)
 
     def GetTurn(  # noqa: N802
@@ -64,11 +65,16 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         principal: principal_pb2.Principal,
         context: grpc.ServicerContext,
     ) -> Iterator[gateway_pb2.ConverseResponse]:
-        door, named = self._door, _trace(context)
+        door, named, address = self._door, _trace(context), _address(context)
         # Of a stream that names no trace, each utterance begins one of its own.
         trace = tracing.passed_on(named) if named else {}
+
+        def accept(utterance: turn_pb2.Utterance) -> Accepted:
+            door.admission.admit(principal, address)
+            return door.reception.accept(utterance, principal, trace=trace)
+
         stream = TurnStream(
-            lambda utterance: door.reception.accept(utterance, principal, trace=trace),
+            accept,
             door.reader,
             door.waiters,
             max_open=door.settings.max_open_turns,
@@ -84,6 +90,11 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
     def _principal(self, context: grpc.ServicerContext) -> principal_pb2.Principal:
         return self._door.tokens.principal(_metadata(context, "authorization"))
+
+
+def _address(context: grpc.ServicerContext) -> str:
+    """Where the client is, without its port: "ipv4:10.0.0.7"."""
+    return str(context.peer()).rpartition(":")[0]
 
 
 def _trace(context: grpc.ServicerContext) -> dict[str, str]:

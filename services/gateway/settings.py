@@ -20,6 +20,17 @@ class GatewaySettings(Section):
     model_config = section_config("gateway")
 
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, description="Largest HTTP body")
+    max_bytes_in_flight: int = Field(
+        default=256 * 1024 * 1024, ge=1024, description="Bytes of all HTTP bodies being received at once"
+    )
+    turns_per_minute: int = Field(default=6000, ge=0, description="Utterances of one user a minute; 0: any number")
+    anonymous_turns_per_minute: int = Field(
+        default=6000, ge=0, description="Utterances a minute from one address without a token; 0: any number"
+    )
+    max_backlog: int = Field(
+        default=500, ge=1, description="Turns without a final reply from which on utterances are refused"
+    )
+    max_waiting: int = Field(default=1000, ge=1, description="HTTP requests that may wait for a turn at once")
     longest_wait_s: float = Field(default=120.0, gt=0, le=600, description="Longest `wait` of an HTTP request")
     follow_s: float = Field(default=300.0, gt=0, description="How long a stream waits for a turn's final reply")
     max_streams: int = Field(default=16, ge=1, description="Converse streams at once; each holds a gRPC thread")

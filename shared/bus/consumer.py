@@ -70,6 +70,7 @@ class Consumer:
 
     def poll(self, timeout_ms: int) -> list[Fetched]:
         """What has come, in order by partition; raises Unavailable where the broker is lost."""
+        self._unpark()
         try:
             records = self._client.poll(timeout_ms=timeout_ms)
         except KafkaError as error:
@@ -82,6 +83,16 @@ class Consumer:
         ]
         self._adapt(bool(fetched))
         return fetched
+
+    def _unpark(self) -> None:
+        """Let kafka-python take up what it set aside while a partition was paused.
+
+        3.0.12 does so only while its slot for the partition at hand is None, and leaves the last partition there when
+        it is through with it; a resumed partition then waits for ever, and is not fetched either.
+        """
+        fetcher = self._client._fetcher
+        if fetcher._paused_partition_records and not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
 
     def assignment(self) -> set[Partition]:
         """Partitions this member reads now."""

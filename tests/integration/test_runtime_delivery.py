@@ -11,6 +11,7 @@ import pytest
 from shared.errors import Unavailable
 from shared.events import Event
 from shared.runtime import host as host_module
+from shared.runtime import intake as intake_module
 from shared.topology import DEAD_LETTERS, TRANSCRIPTS, UNDERSTANDINGS
 from tests.broker import PATIENCE, TestBroker, eventually
 from tests.integration.runtime_doubles import (
@@ -181,3 +182,38 @@ class TestStopping:
 
         assert [words(event) for event in nlu.handled.items()] == ["one", "two"]
         assert broker.everything(DEAD_LETTERS) == []
+
+
+class TestBackPressure:
+    def test_a_stage_that_stands_still_makes_lag_and_no_memory_and_goes_on_where_it_was(
+        self, broker: TestBroker, nlu: StageDouble, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Many times as many events as the process may hold, and an engine that hangs."""
+        many, held_back, one_poll = 800, 32, 200
+        monkeypatch.setattr(intake_module, "_HOLD_BACK", held_back)
+        going_on = threading.Event()
+
+        def hang(_event: Event) -> None:
+            going_on.wait(PATIENCE)
+
+        nlu.act = hang
+        with hosting(broker, stage_service(nlu)) as host:
+            publish(broker, *((f"room-{number % 64}", str(number)) for number in range(many)))
+            eventually(lambda: outstanding(host) >= held_back, "the process has what it may hold")
+            time.sleep(1.0)  # time in which it would go on fetching
+            held = outstanding(host)
+            going_on.set()
+            nlu.handled.wait(many, patience=2 * PATIENCE)
+
+        assert held <= 4 * held_back + one_poll
+        by_room = defaultdict(list)
+        for event in nlu.handled.items():
+            by_room[event.key].append(int(words(event)))
+        assert all(numbers == sorted(numbers) for numbers in by_room.values())
+        assert sum(map(len, by_room.values())) == many
+
+
+def outstanding(host: host_module.Host) -> int:
+    """Events fetched and not done, of all partitions."""
+    assert host._intake is not None
+    return sum(progress.outstanding for progress in list(host._intake._progress.values()))

@@ -1,7 +1,7 @@
 """Runs the whole stack under steady load, samples it, and tells whether anything grows: `make soak MINUTES=10`.
 
-Exits 1 where memory grows by more than 1 MB a 1,000 turns after the warm-up, open files grow, or a turn fails. The embedded
-broker is reported apart: it keeps every event in memory by design.
+Exits 1 where memory grows by more than 1 MB a 1,000 turns after the warm-up, open files grow, or a turn fails. The
+embedded broker is reported apart: it keeps every event in memory by design.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def main(minutes: float, rate: float, seed: int) -> int:
 
 def _soak(stack: Stack, load: Load, seconds: float) -> dict[str, list[Sample]]:
     parent = psutil.Process(stack.processes["up"].pid)
-    processes = {_OURS: parent, **{"broker": child for child in parent.children(recursive=True)}}
+    (broker,) = parent.children(recursive=True)
+    processes = {_OURS: parent, "broker": broker}
     samples: dict[str, list[Sample]] = {name: [] for name in processes}
     began = time.monotonic()
     loading = threading.Thread(target=load.run, args=(began + seconds,), name="load")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from importlib import resources
 from typing import Annotated
 
@@ -42,7 +43,7 @@ def create_app(door: Door) -> FastAPI:
         version="v1",
         redoc_url=None,
     )
-    app.add_middleware(BodyLimit, limit=door.settings.max_body_bytes)
+    app.add_middleware(BodyLimit, limit=door.settings.max_body_bytes, together=door.settings.max_bytes_in_flight)
     app.add_middleware(Traced)
     app.include_router(Api(door).router())
     app.mount("/console", StaticFiles(directory=str(CONSOLE)), name="console")
@@ -86,6 +87,12 @@ class Api:
         """Accept an utterance; with `wait`, answer with its finished turn (200), or with its ids (202)."""
         self._check_wait(wait)
         principal = self._principal(request)
+        with self._door.admission.waiting() if wait else nullcontext():
+            return await self._say(request, principal, wait)
+
+    async def _say(self, request: Request, principal: principal_pb2.Principal, wait: float) -> Response:
+        address = request.client.host if request.client else ""
+        await run_in_threadpool(self._door.admission.admit, principal, address)
         utterance = await read_utterance(request, self._door.settings.max_body_bytes)
         trace = tracing.passed_on(request.headers)
         accepted = await run_in_threadpool(self._door.reception.accept, utterance, principal, trace=trace)
@@ -105,7 +112,8 @@ class Api:
         principal = self._principal(request)
         turn = await self._turn(turn_id, principal)
         if wait and turn.state != ANSWERED:
-            turn = await self._await_answer(turn, principal, wait)
+            with self._door.admission.waiting():
+                turn = await self._await_answer(turn, principal, wait)
         return await self._shown(turn)
 
     async def turns(

@@ -13,6 +13,7 @@ from parley.v1 import turn_pb2
 from services.gateway.http.errors import TooLarge, UnsupportedMediaType
 from services.gateway.http.json_bodies import utterance_from_json
 from services.gateway.refusal import InvalidUtterance, Violation
+from shared.errors import Overloaded
 
 # Fields of an utterance that travel beside a recording: in the query, or as parts of the form.
 BESIDE = ("turn_id", "conversation_id", "locale")
@@ -20,11 +21,16 @@ TAKEN = "send application/json, audio/* (the recording itself) or multipart/form
 
 
 class BodyLimit:
-    """Refuses a body larger than `limit` bytes, whether it says so at once or goes on and on."""
+    """Refuses a body larger than `limit` bytes, whether it says so at once or goes on and on.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    The bodies being received at the same time may hold `together` bytes; who comes beyond that is asked to come again.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, together: int) -> None:
         self._app = app
         self._limit = limit
+        self._together = together
+        self._held = 0  # by requests under way; all of them run in one event loop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,12 +41,19 @@ class BodyLimit:
         async def counted() -> Message:
             nonlocal read
             message = await receive()
-            read += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            read += size
+            self._held += size
             if read > self._limit:
                 raise too_large(read, self._limit)
+            if self._held > self._together:
+                raise Overloaded("gateway.max_bytes_in_flight: other bodies are being received", retry_after=1.0)
             return message
 
-        await self._app(scope, counted, send)
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._held -= read
 
 
 def too_large(size: int, limit: int) -> TooLarge:
