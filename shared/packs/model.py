@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -77,6 +77,14 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """What a recogniser may expect: single words and names, and whole sentences."""
+
+    words: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pack:
     """One domain, loaded and checked."""
 
@@ -88,3 +96,12 @@ class Pack:
     entities: Mapping[str, EntityType]
     actions: Mapping[str, Action]
     devices: tuple[Device, ...]
+    description: str = ""
+    digest: str = ""  # sha256 over every file of the folder, hex
+    listen: Mapping[str, Listening] = field(default_factory=dict)  # language -> what the pack itself asks for
+
+    def listening(self, language: str) -> Listening:
+        """Words and sample sentences that a recogniser may expect in `language`; the same ones every time."""
+        from shared.packs.listening import listening  # it reads packs, so it stands on this module
+
+        return listening(self, language)

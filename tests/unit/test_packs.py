@@ -77,20 +77,48 @@ def test_an_intent_belongs_to_one_bundled_pack() -> None:
 
 WRONG = {
     # what is wrong: (what stands in the pack, what stands there instead, what the error says)
-    "no name": ("name: tiny_home", "", ["name", "give the pack one"]),
-    "no YAML": ("name: tiny_home", "name: [", ["pack.yaml", "is not YAML"]),
-    "a list of entities": ("entities:", "entities: [light]\nunused:", ["entities", "['light']", "is no mapping"]),
-    "an entity that is a word": ("level: {kind: percentage}", "level: percentage", ["entities.level", "no mapping"]),
-    "an unknown kind": ("percentage", "permille", ["entities.level.kind", "'permille'", "use one of code, duration"]),
-    "a closed entity without values": ("level: {kind: percentage}", "level:", ["entities.level.values", "is empty"]),
-    "a value without a name": ("{value: light,", "{", ["entities.device.values.value", "is missing"]),
-    "forms that are a word": ("en: [light, lamp]", "en: light", ["entities.device.values.en", "'light'", "is no list"]),
-    "an unknown risk": ("risk: medium", "risk: huge", ["actions.home.turn_on.risk", "'huge'", "low, medium or high"]),
-    "an unknown need": ("required: always", "required: often", ["turn_on.slots.device.required", "'often'", "never"]),
-    "a slot of no entity": ("entity: level", "entity: volume", ["turn_on.slots.brightness.entity", "'volume'"]),
-    "an intent of no action": ("action: home.turn_on", "action: fly", ["intents.turn_on.action", "'fly'"]),
-    "a device without an area": (", area: kitchen}\n", "}\n", ["devices.area", "is missing"]),
-    "a device nowhere": ("area: kitchen}\n", "area: attic}\n", ["devices.kitchen_light", "not among the entities"]),
+    "no name": ("name: tiny_home", "", ["pack.yaml:1: name", "is missing; write `name: ...`"]),
+    "no YAML": ("name: tiny_home", "name: [", ["pack.yaml:4", "is not YAML"]),
+    "a list of entities": ("entities:", "entities: [light]\nunused:", [":5: entities", "['light']", "is no mapping"]),
+    "an entity that is a word": (
+        "level: {kind: percentage}",
+        "level: percentage",
+        [":12: entities.level", "no mapping"],
+    ),
+    "an unknown kind": (
+        "percentage",
+        "permille",
+        [":12: entities.level.kind", "'permille'", "use one of list, percent"],
+    ),
+    "a closed entity without values": ("level: {kind: percentage}", "level:", [":12: entities.level", "has no values"]),
+    "a value without a name": ("{value: light,", "{", [":8: entities.device.values.0.value", "is missing"]),
+    "forms that are a word": ("en: [light, lamp]", "en: light", [":8: entities.device.values.0.en", "is no list"]),
+    "a form that YAML takes for a truth": (
+        "[light, lamp]",
+        "[on, lamp]",
+        [":8", "True", "is no text; put it in quotes"],
+    ),
+    "a value nobody can say": (", zh: [灯]", "", [":8: entities.device.values.0", "'light'", "has no words in zh"]),
+    "an unknown risk": (
+        "risk: medium",
+        "risk: huge",
+        [":14: actions.home.turn_on.risk", "use one of low, medium, high"],
+    ),
+    "an unknown need": (
+        "required: always",
+        "required: often",
+        [":19: intents.turn_on.slots.device.required", "'often'"],
+    ),
+    "an unknown field": ("knowledge: true", "knowledg: true", [":22: intents.ask.knowledg", "is unknown here"]),
+    "a field twice": ("version: 3", "version: 3\nname: other", ["pack.yaml:4: name", "twice, on line 2 too"]),
+    "a slot of no entity": (
+        "entity: level",
+        "entity: volume",
+        [":21: intents.turn_on.slots.brightness.entity", "volume"],
+    ),
+    "an intent of no action": ("action: home.turn_on", "action: fly", [":17: intents.turn_on.action", "'fly'"]),
+    "a device without an area": (", area: kitchen}\n", "}\n", [":24: devices.0.area", "is missing"]),
+    "a device nowhere": ("area: kitchen}\n", "area: attic}\n", [":24: devices.0.area", "'attic'", "entity area"]),
 }
 
 
@@ -106,5 +134,30 @@ def test_a_pack_that_does_not_hold_together_is_refused_where_it_is_wrong(tmp_pat
 
 
 def test_a_folder_without_a_pack_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidPack, match=r"pack\.yaml: .* a pack is a folder with a pack\.yaml"):
+    with pytest.raises(InvalidPack, match=r"pack\.yaml:1: .* a pack is a folder with a pack\.yaml"):
         load_pack(tmp_path)
+
+
+def test_what_is_heard_is_what_the_pack_asks_for_its_names_and_its_sentences(tmp_path: Path) -> None:
+    asked = "listen:\n  en: {words: [flat white], sentences: [one flat white please]}\n"
+    (tmp_path / "sentences").mkdir()
+    templates = "intents:\n  turn_on: ['(turn|switch) on the {device} [to {level}]']\n"
+    (tmp_path / "sentences" / "en.yaml").write_text(templates, encoding="utf-8")
+
+    pack = pack_of(tmp_path, HOME + asked)
+
+    heard = pack.listening("en")
+    assert heard.words == ("flat white", "light", "lamp", "kitchen")
+    assert heard.sentences[0] == "one flat white please"
+    assert heard.sentences[1].startswith(("turn on the light", "switch on the light"))
+    assert heard == pack.listening("en"), "the same every time"
+    assert pack.listening("zh").words == ("灯", "厨房")
+
+
+@pytest.mark.parametrize("pack", bundled_packs(), ids=lambda pack: pack.name)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_intent_of_a_bundled_pack_has_a_sentence_to_be_heard(pack: Pack, language: str) -> None:
+    heard = pack.listening(language)
+
+    assert len(heard.sentences) >= len(pack.intents)
+    assert not any("{" in sentence or "<" in sentence for sentence in heard.sentences)

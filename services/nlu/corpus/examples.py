@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.nlu.corpus.drawing import PLACEHOLDER, draw
 from services.nlu.corpus.sentences import OUT_OF_SCOPE, Sentences, Template
 from services.nlu.corpus.spoken import speak
 from services.nlu.normalisation import normalise
 from shared.packs import Pack
+from shared.packs.drawing import PLACEHOLDER, draw
 
 _POLITE_SHARE = 0.3  # of the requests, with "please" or the like around them
 _ASIDE_SHARE = 0.25  # of the requests, with a clause around them

@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 from home_assistant_intents import get_intents
 
-from services.nlu.corpus.drawing import PLACEHOLDER, draw
 from services.nlu.corpus.examples import Example, SlotSpan, assemble
 from services.nlu.corpus.sentences import OUT_OF_SCOPE, Sentences
 from services.nlu.corpus.spoken import speak
@@ -24,6 +23,7 @@ from services.nlu.lexicon import Lexicon
 from services.nlu.values import find, find_bare
 from shared.errors import InvalidPack
 from shared.packs import Pack
+from shared.packs.drawing import PLACEHOLDER, draw
 
 _TRIES = 6  # draws for one example: some sentences name floors, scenes or windows, which our packs have not
 _NUMBERS = {"timer_seconds": (5, 59), "timer_minutes": (2, 59), "timer_hours": (2, 12), "temperature": (15, 28)}
