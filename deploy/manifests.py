@@ -1,4 +1,4 @@
-"""Writes the manifests that follow from the code: a KafkaTopic per topic, a ScaledObject per service.
+"""Writes the manifests that follow from the code: topics, scaling, rules, dashboards.
 
 `python -m deploy.manifests` (or `make manifests`) writes them; a test compares what is committed with the code.
 """
@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from deploy.watching.dashboards import BOARDS, rendered
+from deploy.watching.rules import prometheus_rule
 from services.cli.hosting import SERVICES, build
 from shared.runtime.service import Service
 from shared.settings import KafkaSettings, StorageSettings
@@ -18,6 +20,7 @@ from shared.topology import TOPICS, Topic
 
 Manifest = dict[str, Any]
 K8S = Path(__file__).parent / "k8s"
+MONITORING = K8S / "components" / "monitoring"
 _WRITTEN = "# Written by `make manifests` from the code: change that, not this file.\n"
 _LAG_A_REPLICA = 50  # events that one replica may have waiting before another is started
 _REPLICATION = 3
@@ -95,12 +98,15 @@ def written() -> dict[Path, str]:
     return {
         K8S / "components" / "strimzi" / "topics.yaml": _yaml(topics),
         K8S / "components" / "keda" / "scaled-objects.yaml": _yaml(scaled),
+        MONITORING / "rules.yaml": _yaml([prometheus_rule()]),
+        **{MONITORING / "dashboards" / f"{board.uid}.json": rendered(board) for board in BOARDS},
     }
 
 
 def main() -> None:
     """Write the files."""
     for path, text in written().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 

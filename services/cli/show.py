@@ -22,17 +22,22 @@ _SECTIONS = {
 def show_turn(turn: dict[str, Any]) -> None:
     """Print a turn stage by stage, each with its time and the model that answered, then the reply."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for stage, section in _SECTIONS.items():
+    for stage in _SECTIONS:
         timing = (turn.get("timings_ms") or {}).get(stage)
         if timing is None:
             continue
         models = (turn.get("model_versions") or {}).get(stage, [])
         versions = ", ".join(model["version"] for model in models)
-        table.add_row(stage, f"{timing:.0f} ms", Text(_summary(stage, turn.get(section))), Text(versions, style="dim"))
+        table.add_row(stage, f"{timing:.0f} ms", Text(summary(stage, turn)), Text(versions, style="dim"))
     out.print(table)
     reply = (turn.get("reply") or {}).get("text")
     out.print(Text(reply, style="bold") if reply else Text("no reply yet", style="yellow"))
     out.print(Text(f"turn {turn.get('turn_id')}  conversation {turn.get('conversation_id')}", style="dim"))
+
+
+def summary(stage: str, turn: dict[str, Any]) -> str:
+    """What a stage found or did, in a line."""
+    return _summary(stage, turn.get(_SECTIONS.get(stage, "")))
 
 
 def _summary(stage: str, section: Any) -> str:

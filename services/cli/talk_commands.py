@@ -12,6 +12,7 @@ from rich.table import Table
 from services.cli.client import GatewayClient
 from services.cli.output import errors_shown, out
 from services.cli.show import show_turn
+from services.cli.timeline import show_timeline
 from shared.errors import InvalidInput, Unavailable
 
 Gateway = Annotated[str, typer.Option("--gateway", help="URL of the gateway; default: the one on this machine")]
@@ -95,9 +96,13 @@ def list_turns(
 
 @turns_app.command("show")
 def show(turn_id: str, as_json: AsJson = False, gateway: Gateway = "") -> None:
-    """Everything known of one turn."""
+    """Explain one turn: every stage, time, version, evidence, task and retry."""
     with errors_shown():
-        _print(GatewayClient(gateway).turn(turn_id), as_json)
+        turn = GatewayClient(gateway).turn(turn_id)
+        if as_json:
+            typer.echo(json.dumps(turn, ensure_ascii=False))
+        else:
+            show_timeline(turn)
 
 
 def _print(turn: dict[str, Any], as_json: bool) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from parley.v1 import stage_pb2, turn_pb2
+from services.gateway import road_metrics
 from services.gateway.ledger import Entry, Ledger, opening_id
 from services.gateway.waiters import Waiters
 from shared.events import Event, Outgoing, derived_id
@@ -41,6 +42,8 @@ class LedgerHandler:
         if entry is not None:
             self._ledger.record(session, entry)
             self._waiters.wake_after_commit(session, entry.turn_id)
+            if isinstance(event.body, turn_pb2.Turn):
+                road_metrics.observe(event.topic, event.body)
         return ()
 
     def _of_utterance(self, event: Event) -> Entry | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.errors import Overloaded, Unavailable
-from shared.runtime import tracing
+from shared.runtime import metrics, tracing
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -103,6 +103,7 @@ class Batcher(Generic[Request, Result]):
                     last = True
                     break
                 batch.append(item)
+            metrics.ENGINE_WAITING.labels(self._name).set(self._queue.qsize())
             self._answer(batch)
             if last:
                 return

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
@@ -34,6 +34,7 @@ from shared.topology import REPLIES, TOPICS
 log = structlog.get_logger(__name__)
 _RELAY_AGE = timedelta(seconds=5)
 _KEEP = timedelta(days=7)
+_AGE_EVERY = 10.0  # seconds
 _STOP_WITHIN = 9.0  # seconds; whoever sent SIGTERM waits for 10
 _RPC_GRACE = 2.0
 _CLOSE_WITHIN = 2.5  # of these seconds, those kept for committing and closing
@@ -255,6 +256,7 @@ class Host:
         if outbox is not None:
             tickers = [
                 Ticker(f"{service.name}-relay", 2.0, partial(outbox.relay, _RELAY_AGE)),
+                Ticker(f"{service.name}-age", _AGE_EVERY, partial(_measure, service.name, outbox)),
                 Ticker(f"{service.name}-forget", 3600.0, partial(_forget, outbox)),
                 *(Ticker(f"{service.name}-tick", tick.seconds, partial(_run, tick, outbox)) for tick in service.ticks),
             ]
@@ -302,6 +304,13 @@ def _run(tick: Tick, outbox: Outbox) -> None:
         for outgoing in tick.run(road.session):
             turn_id = getattr(outgoing.body, "turn_id", "")
             road.send(outgoing, cause_id=derived_id("tick", outgoing.key, turn_id, outgoing.discriminator))
+
+
+def _measure(service: str, outbox: Outbox) -> None:
+    with outbox.database.reading() as session:
+        oldest = outbox.journal.oldest_unsent(session)
+    age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+    metrics.OUTBOX_AGE.labels(service).set(max(0.0, age))
 
 
 def _forget(outbox: Outbox) -> None:

@@ -17,9 +17,11 @@ ENGINE_SECONDS = Histogram("parley_engine_seconds", "Time of one engine call", (
 ENGINE_BATCH = Histogram(
     "parley_engine_batch_size", "Requests served by one engine call", ("engine",), buckets=(1, 2, 4, 8, 16, 32, 64)
 )
+ENGINE_WAITING = Gauge("parley_engine_waiting_requests", "Requests that wait for an engine", ("engine",))
 RETRIES = Counter("parley_event_retries", "Times an event was tried again", ("service", "error_class"))
 DEAD_LETTERS = Counter("parley_dead_letters", "Events given up", ("service", "error_class"))
 OUTBOX_RELAYED = Counter("parley_outbox_relayed", "Outbox events a relay sent after a crash", ("service",))
+OUTBOX_AGE = Gauge("parley_outbox_age_seconds", "Age of the oldest event a service has not sent yet", ("service",))
 LANES_WAITING = Gauge("parley_lane_waiting_events", "Events fetched and not yet handled", ("service",))
 CONSUMER_LAG = Gauge("parley_consumer_lag_events", "Events on the broker not yet fetched", ("group", "topic"))
 READY = Gauge("parley_service_ready", "1 where the service is loaded and consuming", ("service",))

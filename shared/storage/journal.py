@@ -125,6 +125,14 @@ class Journal:
         before = datetime.now(UTC) - older_than
         return self._select(session, self.outbox.c.sent_at.is_(None) & (self.outbox.c.created_at < before), limit)
 
+    def oldest_unsent(self, session: Session) -> datetime | None:
+        """When the oldest event not known to be sent was committed; None where all are."""
+        waiting = self.outbox.c.sent_at.is_(None)
+        created: datetime | None = session.scalar(sa.select(sa.func.min(self.outbox.c.created_at)).where(waiting))
+        if created is None:
+            return None
+        return created if created.tzinfo else created.replace(tzinfo=UTC)  # SQLite forgets the zone
+
     def mark_sent(self, session: Session, ids: Iterable[int]) -> None:
         """Remember that the broker has these."""
         now = datetime.now(UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import alembic.operations
 import pytest
@@ -253,3 +253,18 @@ def test_the_migration_makes_the_tables_the_journal_works_with(database: Databas
     assert migrated == declared
     assert set(migrated) == {"double_inbox", "double_outbox"}
     assert left == {}
+
+
+def test_the_oldest_unsent_event_is_known_until_it_is_sent(database: Database, journal: Journal) -> None:
+    with database.reading() as session:
+        assert journal.oldest_unsent(session) is None
+    before = datetime.now(UTC)
+    first, _ = committed(database, journal, "first", "second")
+    with database.reading() as session:
+        oldest = journal.oldest_unsent(session)
+    assert oldest is not None and before <= oldest <= datetime.now(UTC)
+    with database.transaction() as session:
+        journal.mark_sent(session, [first.id])
+    with database.reading() as session:
+        later = journal.oldest_unsent(session)
+    assert later is not None and later >= oldest
