@@ -70,7 +70,12 @@ BOARDS = (
                     "tasks not done": "parley:task_errors:ratio_rate1h",
                 },
             ),
-            Panel("Turns taken in a second", "reqps", _by("parley_turns_accepted_total", "content")),
+            Panel(
+                "Turns taken in and refused a second",
+                "reqps",
+                _by("parley_turns_accepted_total", "content")
+                | {"refused": f"sum(rate(parley_turns_refused_total{_R})) or vector(0)"},
+            ),
             Panel(
                 "Turns driven again and given up",
                 "ops",
