@@ -36,7 +36,7 @@ class TurnRow(Base):
     accepted: Mapped[bool]  # through a gateway, which drives it until it is answered; else straight from Kafka
     state: Mapped[str] = mapped_column(sa.String(20))
     answered_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
-    latency_ms: Mapped[float | None]
+    latency_ms: Mapped[float | None] = mapped_column(sa.Float)
     drives: Mapped[int]  # how often it was driven again
     opened_by: Mapped[str | None] = mapped_column(sa.String(200))  # the client's event that did; null: a gateway's own
 

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import protovalidate
 import structlog
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -127,11 +128,13 @@ class _Edge(grpc.ServerInterceptor):  # type: ignore[type-arg] # not subscriptab
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 self._streaming(details.method, handler.stream_stream),
-                handler.request_deserializer,
+                _reader(handler.request_deserializer),
                 handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(details.method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+            self._unary(details.method, handler.unary_unary),
+            _reader(handler.request_deserializer),
+            handler.response_serializer,
         )
 
     def _unary(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,7 +218,26 @@ class _Violations(InvalidInput):
         self.violations = violations
 
 
-def _validate(request: Message) -> None:
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """Stands for a request that is no message of the method's; grpc itself would call that our fault."""
+
+    size: int
+
+
+def _reader(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Message | _Unreadable]:
+    def read(body: bytes) -> Message | _Unreadable:
+        try:
+            return deserialize(body)
+        except DecodeError:
+            return _Unreadable(len(body))
+
+    return read
+
+
+def _validate(request: Message | _Unreadable) -> None:
+    if isinstance(request, _Unreadable):
+        raise InvalidInput("request", f"{request.size} bytes", "is no protobuf of the method's request message")
     found = protovalidate.collect_violations(request)
     if found:
         raise _Violations(

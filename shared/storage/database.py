@@ -47,9 +47,9 @@ class Database:
             if parsed.database and parsed.database != ":memory:":
                 _make_folder(Path(parsed.database).parent)
             arguments["connect_args"] = {"timeout": 30, "check_same_thread": False}
-            pool_size *= 4  # a connection is cheap to keep, and costs as much to open as most readers' work
         if not self.is_sqlite or parsed.database not in (None, "", ":memory:"):
-            arguments |= {"pool_size": pool_size, "max_overflow": pool_size}
+            # Those beyond the pool are opened for one use: SQLite has as many as there are threads, and keeps no more.
+            arguments |= {"pool_size": pool_size, "max_overflow": pool_size * (4 if self.is_sqlite else 1)}
         self.engine = sqlalchemy.create_engine(parsed, **arguments)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
@@ -96,10 +96,13 @@ def _make_folder(folder: Path) -> None:
         raise InvalidSettings("PARLEY_STORAGE_DATA_DIR", str(folder), remedy) from error
 
 
+_PAGE_CACHE = "cache_size=-1024"  # KiB a connection; the operating system caches the file for all of them
+
+
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's pysqlite begins too late otherwise; `_begin_immediate` does it
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000", _PAGE_CACHE):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

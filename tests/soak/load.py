@@ -27,6 +27,7 @@ _SENTENCES = (
     ("hello", "en"),
 )
 _MOST_AT_ONCE = 32
+_PEAK = 10 * _MOST_AT_ONCE  # turns
 _CONVERSATION = 6  # turns of one conversation
 
 
@@ -50,7 +51,8 @@ class Load:
         with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
             began = time.monotonic()
             for number in itertools.count():
-                due = began + number / self.rate
+                # First as many at once as there will ever be: what a peak needs is not what grows.
+                due = began + max(0, number - _PEAK) / self.rate
                 if due >= until:
                     return
                 time.sleep(max(0.0, due - time.monotonic()))
