@@ -1,9 +1,11 @@
 """A double of the outside systems that webhooks speak to: it does what it is told, and writes down what reached it.
 
 Runs in a process of its own, so that its log outlives whatever is killed around it:
-python -m tests.outside_double PORT LOG SECRET
+python -m tests.outside_double PORT LOG SECRET [SECONDS]
 
-POST /idempotent, /reconcilable, /at_most_once   acts; the first two recognise a key they have seen and do nothing again
+With SECONDS it takes up to so long before it acts, and again before it answers.
+
+POST /idempotent, /reconcilable, /at_most_once   acts; the first recognises a key it has seen and does nothing again
 GET  /reconcilable/<task id>                     200 with the outcome of what was done, 404 where nothing was
 POST /faults {"kind": ..., "fault": ...}         what goes wrong with the next requests of a kind, once each:
                                                  "refuse" 422, "fail" 503 before acting, "lose" acts and breaks off,
@@ -15,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -42,6 +45,7 @@ class _Systems:
 
     log: Path
     secret: bytes
+    slowness: float = 0.0
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -50,14 +54,15 @@ class _Systems:
         if self.log.exists():  # started again: what was done is done
             for line in self.log.read_text().splitlines():
                 entry = json.loads(line)
-                if entry["effect"] and entry["kind"] != "at_most_once":
+                if entry["effect"]:
                     self.done[entry["key"]] = entry["outcome"]
 
     def act(self, kind: str, key: str, request: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
-            known = self.done.get(key) if kind != "at_most_once" else None
+            known = self.done.get(key) if kind == "idempotent" else None
             outcome = known or {"outcome": "succeeded", "values": {"reference": f"{kind}-{key[:8]}"}}
-            entry = {"at": time.time(), "kind": kind, "key": key, "action": request["action"]}
+            conversation = request.get("conversation_id", "")
+            entry = {"at": time.time(), "kind": kind, "key": key, "action": request["action"], "in": conversation}
             with self.log.open("a") as file:
                 file.write(json.dumps({**entry, "effect": known is None, "outcome": outcome}) + "\n")
             self.done[key] = outcome
@@ -80,7 +85,9 @@ def _handler(systems: _Systems) -> type[BaseHTTPRequestHandler]:
             fault = systems.faults[kind].popleft() if systems.faults[kind] else ""
             if fault in ("refuse", "fail"):
                 return self._answer(422 if fault == "refuse" else 503, {"detail": fault})
+            time.sleep(random.uniform(0, systems.slowness))
             outcome = systems.act(kind, self.headers["idempotency-key"], json.loads(body))
+            time.sleep(random.uniform(0, systems.slowness))
             if fault == "lose":
                 self.close_connection = True
                 return None
@@ -152,11 +159,11 @@ class OutsideDouble:
 
 
 @contextmanager
-def outside_double(folder: Path) -> Iterator[OutsideDouble]:
-    """The double in a process of its own until the block ends."""
+def outside_double(folder: Path, slowness: float = 0.0) -> Iterator[OutsideDouble]:
+    """The double in a process of its own until the block ends; `slowness`: seconds, see above."""
     double = OutsideDouble(free_port(), folder / "outside.jsonl")
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.outside_double", str(double.port), str(double.log), SECRET],
+        [sys.executable, "-m", "tests.outside_double", str(double.port), str(double.log), SECRET, str(slowness)],
         cwd=Path(__file__).resolve().parents[1],
     )
     try:
@@ -176,5 +183,6 @@ def outside_double(folder: Path) -> Iterator[OutsideDouble]:
 
 
 if __name__ == "__main__":
-    port, log, secret = sys.argv[1:]
-    ThreadingHTTPServer(("127.0.0.1", int(port)), _handler(_Systems(Path(log), secret.encode()))).serve_forever()
+    port, log, secret, *slowness = sys.argv[1:]
+    given = _Systems(Path(log), secret.encode(), float(slowness[0]) if slowness else 0.0)
+    ThreadingHTTPServer(("127.0.0.1", int(port)), _handler(given)).serve_forever()

@@ -7,6 +7,7 @@ it as `nobody`, from a copy where `nobody` cannot reach the installed one.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import importlib.util
 import itertools
@@ -28,46 +29,88 @@ from shared.storage.database import Database
 
 _DATABASES = itertools.count()
 _STARTS_WITHIN = 30.0  # seconds
+_INITDB = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+
+
+class PostgresServer:
+    """A server with a data folder and a socket of its own, which can be killed and started again."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        """Make the data folder; `settings` as name=value."""
+        self.folder = folder
+        self._identity = _identity()
+        self._binaries = _binaries(folder, as_other=bool(self._identity))
+        self._settings = [argument for setting in settings for argument in ("-c", setting)]
+        self._listening = ("-h", "", "-k", str(folder))
+        self._data = folder / "data"
+        self._data.mkdir()
+        if self._identity:
+            for path in (folder, self._data):
+                os.chown(path, self._identity["user"], self._identity["group"])
+        initialised = subprocess.run(
+            [str(self._binaries / "initdb"), "-D", str(self._data), *_INITDB],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._identity,
+        )
+        assert initialised.returncode == 0, initialised.stderr
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        # A lock of one that was killed names a process that may be another's by now.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._binaries / "postgres"), "-D", str(self._data), *self._listening, "-F", *self._settings],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self._identity,
+            )
+        _wait_until_it_answers(self._process, self.folder)
+
+    def url(self, database: str) -> str:
+        """The URL of one of its databases."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+
+    def create(self, database: str) -> str:
+        """Make an empty database; returns its URL."""
+        with psycopg.connect(host=str(self.folder), user="postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {database}".encode())
+        return self.url(database)
+
+    def kill(self) -> None:
+        """End it, and all its processes, as a crash of the machine would."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it at once, in order."""
+        if self._process is not None:
+            _stop(self._process)
 
 
 @functools.cache
-def postgres_server() -> Path:
-    """Start the server, once a process; returns the folder of its socket. It stops when the process ends."""
+def postgres_server() -> PostgresServer:
+    """Start the server, once a process. It stops when the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="parley-postgres-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    identity = _identity()
-    binaries = _binaries(folder, as_other=bool(identity))
-    data = folder / "data"
-    data.mkdir()
-    if identity:
-        for path in (folder, data):
-            os.chown(path, identity["user"], identity["group"])
-    arguments = ["-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
-    initialised = subprocess.run(
-        [str(binaries / "initdb"), *arguments], cwd=folder, capture_output=True, text=True, check=False, **identity
-    )
-    assert initialised.returncode == 0, initialised.stderr
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [str(binaries / "postgres"), "-D", str(data), "-h", "", "-k", str(folder), "-F"],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            **identity,
-        )
-    atexit.register(_stop, server)
-    _wait_until_it_answers(server, folder)
-    return folder
+    server = PostgresServer(folder)
+    server.start()
+    atexit.register(server.stop)
+    return server
 
 
 def new_postgres_database() -> str:
     """The URL of an empty database of its own."""
-    folder = postgres_server()
-    name = f"test_{next(_DATABASES)}"
-    with psycopg.connect(host=str(folder), user="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"postgresql+psycopg://postgres@/{name}?host={folder}"
+    return postgres_server().create(f"test_{next(_DATABASES)}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

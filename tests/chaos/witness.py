@@ -1,0 +1,114 @@
+"""A witness at the topics: notes every final reply that passes, and puts some events on the road a second time.
+
+At least once is what the bus promises, so a share of what passes is published again as it is: same id, same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections import defaultdict
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+
+from parley.v1 import generation_pb2, turn_pb2
+from shared.topology import DEAD_LETTERS, DECISIONS, EVIDENCE, REPLIES, TASK_RESULTS, TRANSCRIPTS, UNDERSTANDINGS
+
+_ROAD = (TRANSCRIPTS, UNDERSTANDINGS, DECISIONS, EVIDENCE, TASK_RESULTS, REPLIES)
+
+
+class Witness:
+    """Reads the road from its own thread, over restarts of the broker too."""
+
+    def __init__(self, kafka: str, *, again: float, seed: int) -> None:
+        """`again`: share of the events that come twice."""
+        self._kafka = kafka
+        self._again = again
+        self._chance = random.Random(f"witness-{seed}")
+        self._lock = threading.Lock()
+        self._finals: dict[str, set[str]] = defaultdict(set)
+        self._repeated: set[str] = set()
+        self._letters: set[bytes] = set()
+        self._forgotten = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
+
+    def broker_was_killed(self) -> None:
+        """What it holds begins anew: read from its beginning."""
+        self._forgotten.set()
+
+    @property
+    def repeated(self) -> int:
+        """How many events were put on the road again."""
+        return len(self._repeated)
+
+    @property
+    def dead_letters(self) -> int:
+        """How many different dead letters there were."""
+        with self._lock:
+            return len(self._letters)
+
+    def finals(self) -> dict[str, frozenset[str]]:
+        """Event ids of final replies by turn."""
+        with self._lock:
+            return {turn_id: frozenset(events) for turn_id, events in self._finals.items()}
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(KafkaError, OSError):
+                self._read()
+            self._stopping.wait(0.3)
+
+    def _read(self) -> None:
+        self._forgotten.clear()
+        with (
+            contextlib.closing(self._consumer()) as consumer,
+            contextlib.closing(self._producer()) as producer,
+        ):
+            consumer.subscribe([*_ROAD, DEAD_LETTERS])
+            while not (self._stopping.is_set() or self._forgotten.is_set()):
+                for records in consumer.poll(timeout_ms=200).values():
+                    for record in records:
+                        self._note(record, producer)
+
+    def _note(self, record: object, producer: KafkaProducer) -> None:
+        topic, value = record.topic, record.value  # type: ignore[attr-defined]
+        headers = dict(record.headers)  # type: ignore[attr-defined]
+        event_id = headers.get("ce_id", b"").decode()
+        with self._lock:
+            if topic == DEAD_LETTERS:
+                self._letters.add(value)
+                return
+            if topic == REPLIES:
+                turn = turn_pb2.Turn.FromString(value)
+                if turn.reply.kind == generation_pb2.REPLY_KIND_FINAL:
+                    self._finals[turn.turn_id].add(event_id)
+        if event_id not in self._repeated and self._chance.random() < self._again:
+            self._repeated.add(event_id)
+            producer.send(topic, value, record.key, headers=record.headers, partition=record.partition)  # type: ignore[attr-defined]
+
+    def _consumer(self) -> KafkaConsumer:
+        return KafkaConsumer(
+            bootstrap_servers=self._kafka,
+            group_id=None,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            fetch_max_wait_ms=100,
+            bootstrap_timeout_ms=2000,
+        )
+
+    def _producer(self) -> KafkaProducer:
+        return KafkaProducer(
+            bootstrap_servers=self._kafka, enable_idempotence=False, max_block_ms=2000, bootstrap_timeout_ms=2000
+        )
