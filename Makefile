@@ -16,7 +16,7 @@ PROTO_FOLDERS := $(sort $(dir $(PROTO_FILES)))
 # Tests keep what is costly to make (the trained model) where `make run` keeps it, so it is made once.
 export PARLEY_STORAGE_DATA_DIR ?= $(CURDIR)/var
 
-.PHONY: help install run up test lint format bench soak protos lock manifests tools images images-test clean distclean
+.PHONY: help install run up test lint format bench chaos soak protos lock manifests tools images images-test clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: install ## every test (ARGS="-k name" picks some)
 
 bench: install ## measure, print and save the benchmarks
 	@$(PY) -m tests.benchmarks $(ARGS)
+
+chaos: install ## kill every part in turn under load and audit what came of it (ARGS="--kill dispatch")
+	@$(PY) -m tests.chaos $(ARGS)
 
 soak: install ## steady load for MINUTES=10 at RATE=4 turns a second: does anything grow?
 	@$(PY) -m tests.soak --minutes $(or $(MINUTES),10) --rate $(or $(RATE),4)

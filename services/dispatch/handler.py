@@ -58,11 +58,13 @@ class DispatchHandler:
 
 
 def _after_commit(session: Session, call: Callable[[], None]) -> None:
-    """Call once the transaction is over; a look too many costs nothing where it was rolled back."""
+    """Call once the transaction is over; a look too many costs nothing where it was rolled back.
+
+    The listener goes with its session: taken away while listeners are being told, it would break the telling.
+    """
 
     def ended(_session: Session, transaction: SessionTransaction) -> None:
         if transaction.parent is None:
-            sqlalchemy.event.remove(session, "after_transaction_end", ended)
             call()
 
     sqlalchemy.event.listen(session, "after_transaction_end", ended)

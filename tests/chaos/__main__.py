@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -26,33 +28,36 @@ _console = Console()
 def main() -> int:
     """Run, print, save; 1 where the audit found something."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the processes it started would outlive it
     parts = [part for part in given.kill if part != "all"] or [*SERVICES, BROKER, POSTGRES]
     if given.storage == "sqlite":
         parts = [part for part in parts if part != POSTGRES]
     outcomes = []
-    with tempfile.TemporaryDirectory(prefix="parley-chaos-") as folder:
-        _console.print(f"starting {given.replicas} replicas of {len(SERVICES)} services, each a process, in {folder}")
-        groups = {name: (name,) for name in SERVICES}
-        with (
-            deployed(
-                Path(folder), groups, replicas=given.replicas, on_postgres=given.storage == "postgresql"
-            ) as deployment,
-            _console.status("") as status,
-        ):
-            for part in parts:
-                outcome = under_fire(
-                    deployment,
-                    [part],
-                    turns=given.turns,
-                    rate=given.rate,
-                    kills=given.kills,
-                    seed=given.seed,
-                    by_kafka=0.3,
-                    tell=status.update,
-                )
-                outcomes.append(outcome)
-                _show(outcome)
+    folder = Path(tempfile.mkdtemp(prefix="parley-chaos-"))
+    _console.print(f"starting {given.replicas} replicas of {len(SERVICES)} services, each a process, in {folder}")
+    groups = {name: (name,) for name in SERVICES}
+    with (
+        deployed(folder, groups, replicas=given.replicas, on_postgres=given.storage == "postgresql") as deployment,
+        _console.status("") as status,
+    ):
+        for part in parts:
+            outcome = under_fire(
+                deployment,
+                [part],
+                turns=given.turns,
+                rate=given.rate,
+                kills=given.kills,
+                seed=given.seed,
+                by_kafka=0.3,
+                tell=status.update,
+            )
+            outcomes.append(outcome)
+            _show(outcome)
     _save(given, outcomes)
+    if any(outcome.verdict.violations for outcome in outcomes):
+        _console.print(f"logs and databases are kept in {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
     return 1 if any(outcome.verdict.violations for outcome in outcomes) else 0
 
 

@@ -61,6 +61,9 @@ def audit(evidence: Evidence) -> Verdict:
         answer = evidence.answers.get(turn.turn_id)
         if answer is not None:
             _told_truly(turn, answer, evidence, verdict)
+    apologies = sum(answer.backend == _APOLOGIES for answer in evidence.answers.values())
+    if evidence.dead_letters > apologies:  # an apology leaves one; nothing else that was sent deserves any
+        verdict.violations.append(f"given up: {evidence.dead_letters} dead letters, {apologies} apologies")
     _count(evidence, verdict)
     return verdict
 

@@ -43,7 +43,7 @@ class Deployment:
     database_url: str
     single: frozenset[str] = frozenset()  # groups with one replica
     ports: dict[str, int] = field(default_factory=dict)
-    starts: dict[str, int] = field(default_factory=dict)
+    starts: dict[str, int] = field(default_factory=dict)  # how much a replica had printed when it was started last
     kills: list[str] = field(default_factory=list)
 
     @property
@@ -102,7 +102,7 @@ class Deployment:
 
     def _wait_up(self, name: str, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while self._output(name).count("ready:") < self.starts[name]:
+        while "ready:" not in self._output(name)[self.starts[name] :]:
             assert self.stack.processes[name].poll() is None, f"{name} ended:\n{self._output(name)[-3000:]}"
             assert time.monotonic() < deadline, f"{name} is not ready:\n{self._output(name)[-3000:]}"
             time.sleep(0.2)
@@ -128,7 +128,7 @@ class Deployment:
             own["PARLEY_SERVER_HTTP_PORT"] = str(self.ports.setdefault(name, free_port()))
         if self.database_url and set(services) <= set(_STATEFUL):
             own["PARLEY_STORAGE_DATABASE_URL"] = self.database_url
-        self.starts[name] = self.starts.get(name, 0) + 1
+        self.starts[name] = len(self._output(name)) if name in self.stack.processes else 0
         self._run(name, [*self.entry, "serve", *services], own)
 
     def _run(self, name: str, command: Sequence[str], own: Mapping[str, str]) -> None:

@@ -72,7 +72,9 @@ def under_fire(
     deployment.wait_ready()
     ledger.wait_until_answered(asked, part, tell)
     quiet = time.monotonic() - sent
+    witness.wait_until_repeated()
     time.sleep(_SETTLE)
+    ledger.wait_until_answered(asked, part, tell)
     evidence = ledger.evidence(asked, missing, witness)
     witness.stop()
     verdict = audit(evidence)

@@ -1,14 +1,19 @@
 """A witness at the topics: notes every final reply that passes, and puts some events on the road a second time.
 
-At least once is what the bus promises, so a share of what passes is published again as it is: same id, same bytes.
+At least once is what the bus promises, so a share of what passes is published again as it is, at once or some seconds
+later: same id, same bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import random
 import threading
+import time
 from collections import defaultdict
+from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
@@ -16,6 +21,7 @@ from kafka.errors import KafkaError
 from parley.v1 import generation_pb2, turn_pb2
 from shared.topology import DEAD_LETTERS, DECISIONS, EVIDENCE, REPLIES, TASK_RESULTS, TRANSCRIPTS, UNDERSTANDINGS
 
+_LATEST = 5.0  # seconds after which an event comes again, at most
 _ROAD = (TRANSCRIPTS, UNDERSTANDINGS, DECISIONS, EVIDENCE, TASK_RESULTS, REPLIES)
 
 
@@ -30,6 +36,10 @@ class Witness:
         self._lock = threading.Lock()
         self._finals: dict[str, set[str]] = defaultdict(set)
         self._repeated: set[str] = set()
+        self._waiting: list[
+            tuple[float, int, Any]
+        ] = []  # events to come again: when, and a number that tells them apart
+        self._numbers = itertools.count()
         self._letters: set[bytes] = set()
         self._forgotten = threading.Event()
         self._stopping = threading.Event()
@@ -52,6 +62,12 @@ class Witness:
     def repeated(self) -> int:
         """How many events were put on the road again."""
         return len(self._repeated)
+
+    def wait_until_repeated(self, patience: float = 30.0) -> None:
+        """Wait until everything that is to come again has come."""
+        deadline = time.monotonic() + patience
+        while self._waiting and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     @property
     def dead_letters(self) -> int:
@@ -80,11 +96,15 @@ class Witness:
             while not (self._stopping.is_set() or self._forgotten.is_set()):
                 for records in consumer.poll(timeout_ms=200).values():
                     for record in records:
-                        self._note(record, producer)
+                        self._note(record)
+                while self._waiting and self._waiting[0][0] < time.monotonic():
+                    record = heapq.heappop(self._waiting)[2]
+                    place = {"headers": record.headers, "partition": record.partition}
+                    producer.send(record.topic, record.value, record.key, **place)
 
-    def _note(self, record: object, producer: KafkaProducer) -> None:
-        topic, value = record.topic, record.value  # type: ignore[attr-defined]
-        headers = dict(record.headers)  # type: ignore[attr-defined]
+    def _note(self, record: Any) -> None:
+        topic, value = record.topic, record.value
+        headers = dict(record.headers)
         event_id = headers.get("ce_id", b"").decode()
         with self._lock:
             if topic == DEAD_LETTERS:
@@ -96,7 +116,8 @@ class Witness:
                     self._finals[turn.turn_id].add(event_id)
         if event_id not in self._repeated and self._chance.random() < self._again:
             self._repeated.add(event_id)
-            producer.send(topic, value, record.key, headers=record.headers, partition=record.partition)  # type: ignore[attr-defined]
+            when = time.monotonic() + self._chance.uniform(0, _LATEST)
+            heapq.heappush(self._waiting, (when, next(self._numbers), record))
 
     def _consumer(self) -> KafkaConsumer:
         return KafkaConsumer(

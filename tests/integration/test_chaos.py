@@ -19,6 +19,7 @@ SMALL = {
     "stages": ("nlu", "knowledge", "generation"),
 }
 STAGES = frozenset({"stages"})
+ONE_PROCESS = {"everything": tuple(name for services in SMALL.values() for name in services)}
 
 
 def test_killing_dispatch_dialogue_and_the_broker_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_killing_dispatch_dialogue_and_the_broker_loses_nothing_and_does_nothing
 
 
 def test_the_audit_fails_where_the_inbox_is_switched_off(tmp_path: Path) -> None:
-    with deployed(tmp_path, SMALL, replicas=1, on_postgres=False, inbox=False) as deployment:
+    with deployed(tmp_path, ONE_PROCESS, replicas=1, on_postgres=False, inbox=False) as deployment:
         outcome = under_fire(deployment, [], turns=16, rate=4, kills=0, seed=3, again=1.0, tell=print)
 
     assert any("done 2 times" in violation for violation in outcome.verdict.violations), outcome.verdict

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from parley.v1 import dispatch_pb2, stage_pb2
 from services.dispatch import metrics
@@ -18,10 +20,10 @@ from services.dispatch.connectors.webhook import Target, WebhookConnector
 from services.dispatch.engine import Dispatcher, occasion_of
 from services.dispatch.outside import Later, Outside
 from services.dispatch.service import build
-from services.dispatch.storage import TaskRow
+from services.dispatch.storage import ErrandRow, TaskRow
 from shared.bus.codec import Codecs
 from shared.bus.envelope import Wire, encode
-from shared.events import Outgoing
+from shared.events import Event, Outgoing
 from shared.runtime.service import Service
 from shared.settings import StorageSettings
 from shared.storage.database import Database
@@ -393,6 +395,20 @@ class TestOnTheRoad:
 
         assert [record.key for record in records] == [b"quick", b"slow"]
         assert double.effects("idempotent").count(slow.task_id) == 1
+
+    def test_turns_that_share_a_transaction_are_all_put_aside_and_committed(self, service: Service) -> None:
+        service.load()
+        assert service.stateful_handler is not None and service.database is not None
+        for number in range(3):
+            turn = turn_of(RESIDENT, f"c{number}")
+            turn.decision.tasks.append(complaint())
+            event = Event(DECISIONS, 0, number, f"c{number}", f"e{number}", "t", "s", datetime.now(UTC), turn)
+            with service.database.transaction() as session:
+                for copy in (event, replace(event, id=f"{event.id}-again")):
+                    assert service.stateful_handler.handle(copy, session) == []
+        with service.database.transaction() as session:
+            assert session.scalar(sa.select(sa.func.count()).select_from(ErrandRow)) == 6
+        service.close()
 
     def test_what_waited_at_a_stop_is_finished_by_the_next_process(
         self, broker: TestBroker, service: Service, double: OutsideDouble, tmp_path: Path
