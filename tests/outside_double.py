@@ -14,6 +14,7 @@ POST /faults {"kind": ..., "fault": ...}         what goes wrong with the next r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -110,10 +111,11 @@ def _handler(systems: _Systems) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, status: int, document: object = None) -> None:
             body = b"" if document is None else json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # who asked may be gone
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass
