@@ -33,7 +33,7 @@ def dispatcher() -> Dispatcher:
     """Every built-in connector, in a home eight hours east of Greenwich."""
     connectors: list[Connector] = [
         HomeConnector(PACKS),
-        TicketConnector(),
+        TicketConnector(PACKS),
         ReminderConnector(EAST),
         ClockConnector(EAST),
     ]

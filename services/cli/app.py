@@ -14,6 +14,7 @@ _MODULES = {
     "talk_commands": ("say", "turns", "token"),
     "bus_commands": ("publish", "tail"),
     "dead_letter_commands": ("dead-letters",),
+    "domain_commands": ("domains",),
 }
 
 

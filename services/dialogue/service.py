@@ -12,7 +12,7 @@ from services.dialogue.servicer import DialogueServicer
 from services.dialogue.settings import DialogueSettings
 from services.dialogue.storage import JOURNAL
 from shared import topology
-from shared.packs import bundled_packs
+from shared.packs import installed_packs
 from shared.runtime.service import Service, Tick
 from shared.settings import StorageSettings
 from shared.storage.database import Database
@@ -24,7 +24,7 @@ def build(storage: StorageSettings) -> Service:
     settings = DialogueSettings.load()
     database = Database(storage.database_for("dialogue"))
     floor = Floor(
-        DialogueEngine(bundled_packs(), settings.policy()),
+        DialogueEngine(installed_packs(), settings.policy()),
         _now,
         open_turn_timeout=timedelta(seconds=settings.open_turn_timeout_s),
         max_waiting=settings.max_waiting,

@@ -27,7 +27,7 @@ from services.dispatch.settings import DispatchSettings
 from services.dispatch.storage import journal
 from shared import topology
 from shared.events import Outgoing
-from shared.packs import bundled_packs
+from shared.packs import installed_packs
 from shared.runtime.service import Service, Tick
 from shared.settings import StorageSettings
 from shared.storage.database import Database
@@ -37,11 +37,11 @@ from shared.storage.migrate import upgrade
 def build(storage: StorageSettings) -> Service:
     """The dispatch service on its own database; raises InvalidSettings or InvalidPack."""
     settings = DispatchSettings.load()
-    packs = bundled_packs()
+    packs = installed_packs()
     local = LocalTime(ZoneInfo(settings.time_zone) if settings.time_zone else None)
     home = HomeConnector(packs)
     webhooks = load_webhooks(settings.webhooks, packs)
-    connectors: list[Connector] = [home, TicketConnector(), ReminderConnector(local), ClockConnector(local)]
+    connectors: list[Connector] = [home, TicketConnector(packs), ReminderConnector(local), ClockConnector(local)]
     dispatcher = Dispatcher(packs, connectors, webhooks)
     database = Database(storage.database_for("dispatch"))
     outside = Outside(database, _now, most_attempts=settings.outside_attempts)

@@ -99,6 +99,7 @@ class TicketRow(Base):
     status: Mapped[str] = mapped_column(sa.String(50))
     order_id: Mapped[str] = mapped_column(sa.String(2000))
     subject: Mapped[str] = mapped_column(sa.String(2000))
+    arguments: Mapped[dict[str, str]] = mapped_column(sa.JSON)  # what else its action was given
     tenant: Mapped[str] = mapped_column(sa.String(200))
     user_id: Mapped[str] = mapped_column(sa.String(200))
     conversation_id: Mapped[str] = mapped_column(sa.String(200))

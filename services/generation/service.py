@@ -12,12 +12,12 @@ from services.generation.servicer import GenerationServicer
 from services.generation.settings import GenerationSettings
 from services.generation.templates import TemplateBackend
 from shared import topology
-from shared.packs import bundled_packs
+from shared.packs import installed_packs
 from shared.runtime.service import Service
 from shared.settings import StorageSettings
 
 # How each backend of the settings is made, once the service loads.
-BACKENDS: Mapping[str, Callable[[], Backend]] = {"template": lambda: TemplateBackend(bundled_packs())}
+BACKENDS: Mapping[str, Callable[[], Backend]] = {"template": lambda: TemplateBackend(installed_packs())}
 
 
 def build(storage: StorageSettings) -> Service:

@@ -20,7 +20,7 @@ from services.knowledge.settings import KnowledgeSettings
 from services.knowledge.store import NewPassage, Store
 from services.knowledge.terms import terms
 from services.knowledge.vectors import to_bytes
-from shared.packs import bundled_packs
+from shared.packs import installed_packs
 from shared.settings import StorageSettings
 from shared.storage.database import Database
 
@@ -137,7 +137,7 @@ def index_bundled(
 ) -> IndexReport:
     """Bring an open store up to date with the packs' documents and the background texts."""
     load_background(store, encoder)
-    documents = list(of_packs(bundled_packs())) if settings.bundled_documents else []
+    documents = list(of_packs(installed_packs())) if settings.bundled_documents else []
     indexer = Indexer(store, encoder)
     if console is None:
         report = indexer.sync(documents)

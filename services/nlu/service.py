@@ -17,7 +17,7 @@ from services.nlu.training import ensure_model
 from services.nlu.understander import Understander
 from shared import topology
 from shared.artifacts import load_artifact
-from shared.packs import bundled_packs
+from shared.packs import installed_packs
 from shared.runtime.metrics import observe_engine
 from shared.runtime.service import Service
 from shared.settings import StorageSettings
@@ -49,7 +49,7 @@ def build(storage: StorageSettings) -> Service:
 
 
 def load_engine(settings: NluSettings, storage: StorageSettings) -> NluEngine:
-    """The engine on the artifact the settings name, else on the bundled packs' own; raises InvalidArtifact."""
+    """The engine on the artifact the settings name, else on the packs' own; raises InvalidArtifact."""
     import torch  # heavy, and not needed before
 
     torch.set_num_threads(settings.threads)
@@ -59,4 +59,4 @@ def load_engine(settings: NluSettings, storage: StorageSettings) -> NluEngine:
         artifact = ensure_model(storage)
     log.info("loading model", name=artifact.description.name, version=artifact.version)
     zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
-    return NluEngine(bundled_packs(), load_models(artifact), zone)
+    return NluEngine(installed_packs(), load_models(artifact), zone)

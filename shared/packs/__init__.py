@@ -5,7 +5,11 @@ sentences, read by nlu), `replies/<language>.yaml` (templates, read by generatio
 (read by knowledge).
 """
 
+from shared.packs.installed import installed_packs
 from shared.packs.loader import bundled_packs, load_pack
-from shared.packs.model import Action, Device, EntityType, EntityValue, Intent, Pack, SlotUse
+from shared.packs.model import Action, Device, EntityType, EntityValue, Intent, Listening, Pack, SlotUse
 
-__all__ = ["Action", "Device", "EntityType", "EntityValue", "Intent", "Pack", "SlotUse", "bundled_packs", "load_pack"]
+__all__ = [
+    "Action", "Device", "EntityType", "EntityValue", "Intent", "Listening", "Pack", "SlotUse", "bundled_packs",
+    "installed_packs", "load_pack",
+]  # fmt: skip

@@ -71,7 +71,7 @@ def _intent(name: str, entry: IntentEntry) -> Intent:
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
-        if file.is_file():
+        if file.is_file() and not file.name.startswith("."):
             digest.update(f"{file.relative_to(folder).as_posix()}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -1,8 +1,10 @@
-"""Tickets: requests that people of the shop will look at."""
+"""Tickets: requests that people will look at. Any action of a pack that names this connector opens one."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,18 +12,23 @@ from sqlalchemy.orm import Session
 from parley.v1 import dispatch_pb2
 from services.dispatch.connectors.base import Occasion, RecoveryClass, TaskFailed, required, succeeded
 from services.dispatch.storage import TicketRow
+from shared.packs import Pack
+from shared.packs.model import Required
 
 _FIRST = 1000  # the first ticket is T1001
 _TICKET_ID = re.compile(r"T?0*(\d{1,15})")
 _SEES_ALL = "agent"  # role that sees every ticket of its tenant
-# What each action opens a ticket for, and the argument it cannot do without.
-_OPENS = {
-    "tickets.refund": ("refund", "order_id"),
-    "tickets.cancel_order": ("cancel_order", "order_id"),
-    "tickets.complaint": ("complaint", "subject"),
-    "tickets.hand_off": ("hand_off", ""),
-}
+_OWN = "tickets."  # actions whose tickets are of a kind without it: "refund"
 _STATUS = "tickets.status"
+_COLUMNS = ("order_id", "subject")  # arguments that have one
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What an action opens a ticket for, and the arguments it cannot do without."""
+
+    kind: str
+    needs: tuple[str, ...]
 
 
 class TicketConnector:
@@ -29,21 +36,34 @@ class TicketConnector:
 
     name = "tickets"
     recovery = RecoveryClass.IDEMPOTENT
-    actions = frozenset({*_OPENS, _STATUS})
+
+    def __init__(self, packs: Sequence[Pack]) -> None:
+        self._opens = {
+            action.name: _Opening(action.name.removeprefix(_OWN), _needs(pack, action.name))
+            for pack in packs
+            for action in pack.actions.values()
+            if action.connector == self.name and action.name != _STATUS
+        }
+
+    @property
+    def actions(self) -> frozenset[str]:
+        return frozenset({*self._opens, _STATUS})
 
     def execute(self, task: dispatch_pb2.Task, occasion: Occasion, session: Session) -> dispatch_pb2.TaskResult:
         """Open a ticket, or tell of one; raises TaskFailed where an argument is missing or no such ticket is seen."""
         if task.action == _STATUS:
             return _told(_seen(required(task, "ticket_id"), occasion, session))
-        kind, argument = _OPENS[task.action]
-        if argument:
+        opening = self._opens[task.action]
+        for argument in opening.needs:
             required(task, argument)
+        told = {name: value.strip() for name, value in task.arguments.items()}
         ticket = TicketRow(
             task_id=task.task_id,
-            kind=kind,
+            kind=opening.kind,
             status="open",
-            order_id=task.arguments.get("order_id", "").strip(),
-            subject=task.arguments.get("subject", "").strip(),
+            order_id=told.get("order_id", ""),
+            subject=told.get("subject", ""),
+            arguments={name: value for name, value in told.items() if value and name not in _COLUMNS},
             tenant=occasion.principal.tenant,
             user_id=occasion.principal.user_id,
             conversation_id=occasion.turn.conversation_id,
@@ -52,6 +72,16 @@ class TicketConnector:
         session.add(ticket)
         session.flush()  # the database gives the number
         return _told(ticket)
+
+
+def _needs(pack: Pack, action: str) -> tuple[str, ...]:
+    """The slots that every intent of an action requires."""
+    required_by = [
+        {use.name for use in intent.slots.values() if use.required is Required.ALWAYS}
+        for intent in pack.intents.values()
+        if intent.action == action
+    ]
+    return tuple(sorted(set.intersection(*required_by))) if required_by else ()
 
 
 def _seen(ticket_id: str, occasion: Occasion, session: Session) -> TicketRow:
@@ -78,6 +108,7 @@ def _told(ticket: TicketRow) -> dispatch_pb2.TaskResult:
             "order_id": ticket.order_id,
             "subject": ticket.subject,
             "opened_at": ticket.opened_at.isoformat(timespec="seconds"),
+            **ticket.arguments,
         }
     )
 

@@ -1,4 +1,4 @@
-"""The model of the bundled packs: trained once for their content, then found again."""
+"""The model of the deployment's packs: trained once for their content, then found again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from services.nlu.artifact import NAME, SIGNATURE, TASK
 from services.nlu.training.progress import shown
 from shared.artifacts import MANIFEST, Artifact, Description, load_artifact, remove_leftovers, write_artifact
-from shared.packs import Pack, bundled_packs
+from shared.packs import Pack, installed_packs
 from shared.settings import StorageSettings
 
 log = structlog.get_logger(__name__)
@@ -37,12 +37,12 @@ def model_version(packs: Sequence[Pack]) -> str:
 
 
 def ensure_model(storage: StorageSettings, console: Console | None = None) -> Artifact:
-    """The model of the bundled packs, trained first where there is none; raises InvalidArtifact for a damaged one.
+    """The model of the deployment's packs, trained first where there is none; raises InvalidArtifact for a damaged one.
 
     Of several processes that start at once one trains and the others wait for it. `console`: shows a bar if it is a
     terminal; otherwise progress goes to the log.
     """
-    packs = bundled_packs()
+    packs = installed_packs()
     version = model_version(packs)
     target = storage.data_dir / "models" / NAME / version
     if not (target / MANIFEST).is_file():
