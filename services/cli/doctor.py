@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from services.cli.output import out
 from shared.blobs import BlobSettings
 from shared.errors import ParleyError
+from shared.packs import installed_packs
+from shared.packs.installed import PackSettings
 from shared.principals import PrincipalSettings
 from shared.settings import KafkaSettings, LogSettings, Section, ServerSettings, StorageSettings, TracingSettings
 
@@ -19,6 +21,7 @@ _COMMON: tuple[type[Section], ...] = (
     BlobSettings,
     KafkaSettings,
     LogSettings,
+    PackSettings,
     PrincipalSettings,
     ServerSettings,
     StorageSettings,
@@ -80,6 +83,10 @@ def _settings() -> Iterator[Finding]:
         yield Finding("settings", False, f"{', '.join(unknown)}: read by nothing; correct the name or unset it")
     else:
         yield Finding("settings", True, "all values can be used")
+
+
+def _packs() -> Iterator[Finding]:
+    yield Finding("packs", True, ", ".join(f"{pack.name} {pack.version}" for pack in installed_packs()))
 
 
 def _disk() -> Iterator[Finding]:
@@ -153,4 +160,4 @@ def _models() -> Iterator[Finding]:
     yield Finding("models", True, f"nlu: {'trained' if present else 'will be trained at the first start'}")
 
 
-_CHECKS = (_python, _settings, _disk, _ports, _broker, _models)
+_CHECKS = (_python, _settings, _packs, _disk, _ports, _broker, _models)
