@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from parley.v1 import asr_pb2, models_pb2, stage_pb2, turn_pb2
 from services.asr.engine.listener import Listener
+from services.asr.expecting import Expecting
+from services.asr.listening import listen
 from shared import topology
 from shared.errors import InvalidEvent
 from shared.events import Event, Outgoing, derived_id
@@ -19,8 +21,10 @@ _CONVERSATION = re.compile(r"[A-Za-z0-9._:@+-]{1,200}")
 class UtteranceHandler:
     """Opens a turn for every utterance. What cannot be heard goes on too: dialogue asks for it again."""
 
-    def __init__(self, listener: Listener, seal: PrincipalSeal) -> None:
+    def __init__(self, listener: Listener, expecting: Expecting | None, seal: PrincipalSeal) -> None:
+        """`expecting` None: nothing but the sound counts."""
         self._listener = listener
+        self._expecting = expecting
         self._seal = seal
 
     def handle(self, event: Event) -> Sequence[Outgoing]:
@@ -31,7 +35,9 @@ class UtteranceHandler:
             turn.transcript.outcome = asr_pb2.TRANSCRIPT_OUTCOME_TYPED
             turn.transcript.confidence = 1.0
             return [road.forward(event, turn, stage_pb2.STAGE_ASR, topology.TRANSCRIPTS, engine_seconds=0.0)]
-        heard = self._listener.transcribe(turn.utterance.audio, turn.utterance.locale)
+        heard = listen(
+            self._listener, self._expecting, turn.utterance.audio, turn.utterance.locale, turn.conversation_id
+        )
         turn.transcript.CopyFrom(heard.transcript)
         self._listener.keep(turn.utterance.audio)
         model = models_pb2.ModelVersion(name="asr", version=self._listener.version)

@@ -7,16 +7,21 @@ from functools import partial
 import structlog
 
 from parley.v1 import asr_pb2, asr_pb2_grpc, stage_pb2
+from services.asr.contexts import Contexts
 from services.asr.engine import weights
 from services.asr.engine.interface import AsrEngine
 from services.asr.engine.judgement import Limits
 from services.asr.engine.listener import Listener
 from services.asr.engine.transcriber import Hearing
+from services.asr.expecting import Expecting
 from services.asr.handler import UtteranceHandler
 from services.asr.servicer import AsrServicer
 from services.asr.settings import AsrSettings
 from shared import topology
 from shared.blobs import BlobStore
+from shared.bus.profile import BrokerProfile
+from shared.bus.tail import Tail
+from shared.packs import bundled_packs
 from shared.principals import PrincipalSeal
 from shared.runtime.metrics import observe_engine
 from shared.runtime.service import Service
@@ -29,19 +34,30 @@ def build(storage: StorageSettings) -> Service:
     """The service, its model not yet loaded."""
     settings = AsrSettings.load()
     listener = build_listener(settings, BlobStore.load(storage))
-    servicer = AsrServicer(listener)
+    kafka = KafkaSettings.load()
+    contexts = Contexts(settings.most_contexts)
+    expecting = Expecting(bundled_packs(), contexts) if settings.context else None
+    tail = Tail(BrokerProfile.of(kafka), topology.CONTEXTS, contexts.tell, contexts.forget)
+    servicer = AsrServicer(listener, expecting)
     return Service(
         name="asr",
         stage=stage_pb2.STAGE_ASR,
         subscriptions=(topology.UTTERANCES,),
-        handler=UtteranceHandler(listener, PrincipalSeal.load(storage, KafkaSettings.load())),
+        handler=UtteranceHandler(listener, expecting, PrincipalSeal.load(storage, kafka)),
         reads_everything=True,
         lanes=settings.lanes,
-        load=listener.load,
+        load=partial(_load, listener, expecting),
         close=listener.close,
         grpc_names=(asr_pb2.DESCRIPTOR.services_by_name["AsrService"].full_name,),
         add_servicers=(partial(asr_pb2_grpc.add_AsrServiceServicer_to_server, servicer),),
+        background=[tail] if expecting is not None else [],
     )
+
+
+def _load(listener: Listener, expecting: Expecting | None) -> None:
+    listener.load()
+    if expecting is not None:
+        expecting.load()
 
 
 def build_listener(settings: AsrSettings, blobs: BlobStore) -> Listener:

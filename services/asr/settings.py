@@ -27,6 +27,8 @@ class AsrSettings(Section):
     workers: int = Field(default=1, ge=1, le=64, description="Clips recognised at the same time")
     max_waiting: int = Field(default=64, ge=1, le=10_000, description="Clips that may wait before callers are refused")
     lanes: int = Field(default=8, ge=1, le=256, description="Utterances fetched and decoded side by side")
+    context: bool = Field(default=True, description="Whether packs and conversations change what is heard")
+    most_contexts: int = Field(default=20_000, ge=1, le=10_000_000, description="Conversations remembered")
     max_audio_seconds: float = Field(default=120.0, gt=0, le=300)
     max_audio_bytes: int = Field(default=16 * 1024 * 1024, ge=1, le=16 * 1024 * 1024)
     silence_dbfs: float = Field(default=-60.0, ge=-120, le=0, description="Loudest 32 ms below it: silence")

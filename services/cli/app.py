@@ -15,6 +15,7 @@ _MODULES = {
     "bus_commands": ("publish", "tail"),
     "dead_letter_commands": ("dead-letters",),
     "domain_commands": ("domains",),
+    "evaluate_commands": ("evaluate",),
 }
 
 

@@ -43,7 +43,7 @@ def arrived(utterance: turn_pb2.Utterance, key: str = "", headers: dict[str, str
 
 def handled(event: Event, seal: PrincipalSeal = SEAL) -> tuple[turn_pb2.Turn, Outgoing]:
     listener = build_listener(AsrSettings.load(), BlobStore("memory://handler"))
-    (outgoing,) = UtteranceHandler(listener, seal).handle(event)
+    (outgoing,) = UtteranceHandler(listener, None, seal).handle(event)
     assert isinstance(outgoing.body, turn_pb2.Turn)
     return outgoing.body, outgoing
 

@@ -11,7 +11,21 @@ from typing import Any
 
 from faster_whisper import WhisperModel
 
-from services.asr.engine.interface import SAMPLE_RATE, Candidate, Capabilities, Clip, HeardWord, Passage, Recognition
+from services.asr.engine.biased_decoding import EncodedClip, SuppressedTokens
+from services.asr.engine.context.rescoring import Weights, weigh
+from services.asr.engine.interface import (
+    BIASED,
+    PLAIN,
+    SAMPLE_RATE,
+    Candidate,
+    Capabilities,
+    Clip,
+    Expected,
+    HeardWord,
+    Passage,
+    Recognition,
+    Weighing,
+)
 from shared.errors import InvalidArtifact
 
 # A window of speech holds about 7 tokens a second in English and 15 in Chinese. The limit ends loops early: without it
@@ -19,6 +33,9 @@ from shared.errors import InvalidArtifact
 _TOKENS_A_SECOND = 20
 _SPARE_TOKENS = 40
 _MOST_TOKENS = 440
+_MOST_BIASED_TOKENS = 200  # a prompt takes the other half
+_FRAME = 160  # samples
+_WINDOW_FRAMES = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +69,43 @@ class FasterWhisperEngine:
         self._beams = _Beams(self._model.model, decoding.beam_size)
         self._model.model = self._beams
         self._beam_size = decoding.beam_size
+        self._weights = Weights()
+        self._suppressed: SuppressedTokens = {}
         languages = frozenset(self._model.supported_languages)
-        self.capabilities = Capabilities("faster-whisper", version, languages, bool(self._beams.is_multilingual))
+        multilingual = bool(self._beams.is_multilingual)
+        self.capabilities = Capabilities("faster-whisper", version, languages, multilingual, biasing=True)
 
     def recognise(self, clip: Clip) -> Recognition:
-        """Every window's text, words and alternatives."""
+        """Every window's text, words and alternatives; one window is heard again where something is expected."""
+        plain = self._recognise(clip)
+        if clip.expected is None:
+            return plain
+        encoded = self._beams.encoded()
+        if len(plain.passages) != 1 or len(encoded) != 1:
+            text = " ".join(passage.text for passage in plain.passages)
+            reason = "no words were heard" if not plain.passages else "longer than one window"
+            return replace(plain, weighing=Weighing(PLAIN, reason, text))
+        return self._again(clip, plain, clip.expected, encoded[0])
+
+    def _again(self, clip: Clip, plain: Recognition, expected: Expected, encoded: Any) -> Recognition:
+        """The same clip, encoded once, with what is expected of it."""
+        (passage,) = plain.passages
+        decoder = EncodedClip(
+            self._model,
+            encoded,
+            language=plain.language,
+            frames=min(_WINDOW_FRAMES, len(clip.samples) // _FRAME),
+            beam_size=self._beam_size,
+            suppressed=self._suppressed,
+            most_tokens=min(_MOST_BIASED_TOKENS, _most_tokens(clip)),
+        )
+        weighing = weigh(passage, decoder, expected, self._weights)
+        if weighing.chosen == BIASED:
+            passage = decoder.passage(weighing.weighed[0], passage.no_speech_probability)
+        return Recognition((passage,), plain.language, weighing)
+
+    def _recognise(self, clip: Clip) -> Recognition:
         self._beams.forget()
-        seconds = len(clip.samples) / SAMPLE_RATE
         segments, info = self._model.transcribe(
             clip.samples,
             language=clip.language or None,
@@ -67,7 +114,7 @@ class FasterWhisperEngine:
             word_timestamps=True,
             condition_on_previous_text=False,
             no_speech_threshold=None,  # what is no speech is judged by the caller, who knows more of the recording
-            max_new_tokens=min(_MOST_TOKENS, int(_SPARE_TOKENS + _TOKENS_A_SECOND * min(seconds, 30.0))),
+            max_new_tokens=_most_tokens(clip),
         )
         windows = [list(window) for _, window in itertools.groupby(segments, key=lambda segment: segment.seek)]
         results = self._beams.results()
@@ -101,16 +148,32 @@ class _Beams:
     def forget(self) -> None:
         """Begin a clip."""
         self._heard.results = []
+        self._heard.encoded = []
 
     def results(self) -> list[Any]:
         """What this thread has decoded since `forget`, one result a window."""
         return list(self._heard.results)
 
+    def encoded(self) -> list[Any]:
+        """What this thread has encoded since `forget`, one a window."""
+        return list(self._heard.encoded)
+
+    def encode(self, features: Any, **options: Any) -> Any:
+        """As CTranslate2's."""
+        encoded = self._model.encode(features, **options)
+        self._heard.encoded.append(encoded)
+        return encoded
+
     def generate(self, features: Any, prompts: Any, **options: Any) -> Any:
         """As CTranslate2's, with several hypotheses."""
-        results = self._model.generate(features, prompts, num_hypotheses=self._hypotheses, **options)
+        results = self._model.generate(features, prompts, **{"num_hypotheses": self._hypotheses, **options})
         self._heard.results.extend(results)
         return results
+
+
+def _most_tokens(clip: Clip) -> int:
+    seconds = len(clip.samples) / SAMPLE_RATE
+    return min(_MOST_TOKENS, int(_SPARE_TOKENS + _TOKENS_A_SECOND * min(seconds, 30.0)))
 
 
 def _letters(text: str) -> str:

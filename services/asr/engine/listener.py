@@ -9,7 +9,7 @@ import numpy as np
 
 from parley.v1 import asr_pb2
 from parley.v1.asr_pb2 import TranscriptOutcome
-from services.asr.engine.interface import SAMPLE_RATE, AsrEngine, Clip, Recognition, Samples
+from services.asr.engine.interface import SAMPLE_RATE, AsrEngine, Clip, Expected, Recognition, Samples
 from services.asr.engine.transcriber import Hearing, Transcribed, Transcriber
 from shared.blobs import BlobStore
 from shared.errors import BlobTooLarge, InvalidBlob, PermanentError, Unavailable
@@ -65,18 +65,21 @@ class Listener:
         """Version of the model that answers; raises Unavailable before it is loaded."""
         return self._ready().capabilities.version
 
-    def transcribe(self, audio: asr_pb2.Audio, locale: str = "") -> Transcribed:
-        """Hear `audio`, wherever its bytes are. Raises Overloaded, Unavailable; all else is an outcome."""
+    def transcribe(self, audio: asr_pb2.Audio, locale: str = "", expected: Expected | None = None) -> Transcribed:
+        """Hear `audio`, wherever its bytes are, with what is expected of it.
+
+        Raises Overloaded, Unavailable; all else is an outcome.
+        """
         transcriber = self._ready()
         if audio.WhichOneof("source") == "data":
-            return transcriber.transcribe(audio.data, locale)
+            return transcriber.transcribe(audio.data, locale, expected)
         try:
             data = self._blobs.get(audio.claim_check)
         except BlobTooLarge as error:
             return _unread(TranscriptOutcome.TRANSCRIPT_OUTCOME_TOO_LONG, error)
         except InvalidBlob as error:
             return _unread(TranscriptOutcome.TRANSCRIPT_OUTCOME_UNREADABLE, error)
-        return transcriber.transcribe(data, locale)
+        return transcriber.transcribe(data, locale, expected)
 
     def keep(self, audio: asr_pb2.Audio) -> None:
         """Replace the bytes in `audio` by a claim check; the same bytes always by the same one."""

@@ -10,13 +10,26 @@ from dataclasses import dataclass, field
 from parley.v1 import asr_pb2
 from parley.v1.asr_pb2 import TranscriptOutcome
 from services.asr.engine.decoding import decode
-from services.asr.engine.interface import SAMPLE_RATE, UNSPACED, Capabilities, Clip, Passage, Recognition, Samples
+from services.asr.engine.interface import (
+    BIASED,
+    PLAIN,
+    SAMPLE_RATE,
+    UNSPACED,
+    Capabilities,
+    Clip,
+    Expected,
+    Passage,
+    Recognition,
+    Samples,
+    Weighing,
+)
 from services.asr.engine.judgement import Limits, judge, mean_log_probability
 from services.asr.engine.outcome import Unheard
 from services.asr.engine.speech import Joined, Speech, find_speech, join, levelled, loudness
 from services.asr.engine.timbre import timbre
 from shared.runtime.batcher import Timed
 
+_CHOSEN = {PLAIN: asr_pb2.LISTENING_PLAIN, BIASED: asr_pb2.LISTENING_BIASED}
 # Subtags clients use and Whisper calls by another name.
 _OTHER_NAMES = {"cmn": "zh", "nb": "no", "fil": "tl", "jv": "jw", "iw": "he"}
 
@@ -34,10 +47,11 @@ class Hearing:
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """A transcript and the seconds of work in it."""
+    """A transcript, the seconds of work in it, and how it was chosen where something was expected."""
 
     transcript: asr_pb2.Transcript
     seconds: float
+    weighing: Weighing | None = None
 
 
 class Transcriber:
@@ -50,18 +64,18 @@ class Transcriber:
         self._recognise = recognise
         self._hearing = hearing
 
-    def transcribe(self, data: bytes, locale: str = "") -> Transcribed:
-        """Hear one encoded recording in `locale` (BCP 47; empty: the model decides)."""
+    def transcribe(self, data: bytes, locale: str = "", expected: Expected | None = None) -> Transcribed:
+        """Hear one encoded recording in `locale` (BCP 47; empty: the model decides), where this is expected."""
         started = time.perf_counter()
         try:
-            return self._hear(data, self._language(locale), started)
+            return self._hear(data, self._language(locale), expected, started)
         except Unheard as unheard:
             transcript = asr_pb2.Transcript(
                 outcome=unheard.outcome, detail=unheard.detail, audio_seconds=unheard.seconds
             )
             return Transcribed(transcript, time.perf_counter() - started)
 
-    def _hear(self, data: bytes, language: str, started: float) -> Transcribed:
+    def _hear(self, data: bytes, language: str, expected: Expected | None, started: float) -> Transcribed:
         if len(data) > self._hearing.max_bytes:
             detail = f"audio: {len(data)} bytes, over the limit of {self._hearing.max_bytes}; send a shorter recording"
             raise Unheard(TranscriptOutcome.TRANSCRIPT_OUTCOME_TOO_LONG, detail)
@@ -70,13 +84,15 @@ class Transcriber:
         try:
             speech, joined = self._speech(samples)
             prepared = time.perf_counter() - started
-            recognised = self._recognise(Clip(joined.samples, language))
+            recognised = self._recognise(
+                Clip(joined.samples, language, expected if self.capabilities.biasing else None)
+            )
             passages = judge(recognised.value, self._hearing.limits, speech.seconds)
         except Unheard as unheard:
             unheard.seconds = seconds
             raise
-        transcript = _transcript(passages, recognised.value.language, joined, seconds)
-        return Transcribed(transcript, prepared + recognised.seconds)
+        transcript = _transcript(passages, recognised.value, joined, seconds)
+        return Transcribed(transcript, prepared + recognised.seconds, recognised.value.weighing)
 
     def _speech(self, samples: Samples) -> tuple[Speech, Joined]:
         """What of a recording is worth recognising. Raises Unheard: SILENCE or NOISE."""
@@ -112,7 +128,10 @@ def _noise(found: str) -> Unheard:
     return Unheard(TranscriptOutcome.TRANSCRIPT_OUTCOME_NOISE, f"audio: {found}; speak to the microphone")
 
 
-def _transcript(passages: tuple[Passage, ...], language: str, joined: Joined, seconds: float) -> asr_pb2.Transcript:
+def _transcript(
+    passages: tuple[Passage, ...], recognition: Recognition, joined: Joined, seconds: float
+) -> asr_pb2.Transcript:
+    language, weighing = recognition.language, recognition.weighing
     text = ("" if language in UNSPACED else " ").join(passage.text for passage in passages)
     certainty = mean_log_probability(passages)
     transcript = asr_pb2.Transcript(
@@ -122,8 +141,21 @@ def _transcript(passages: tuple[Passage, ...], language: str, joined: Joined, se
         language=language,
         audio_seconds=seconds,
     )
-    transcript.hypotheses.add(text=text, log_probability=certainty)
-    if len(passages) == 1:
+    if weighing is not None and len(passages) == 1:
+        transcript.listening.chosen = _CHOSEN[weighing.chosen]
+        transcript.listening.reason = weighing.reason
+        transcript.listening.plain_text = weighing.plain
+        for each in weighing.weighed:
+            transcript.hypotheses.add(
+                text=each.text,
+                log_probability=each.log_probability,
+                source=_CHOSEN[each.source],
+                acoustic=each.acoustic,
+                fit=each.fit,
+            )
+    if not transcript.hypotheses:
+        transcript.hypotheses.add(text=text, log_probability=certainty)
+    if len(passages) == 1 and len(transcript.hypotheses) == 1:
         for other in passages[0].alternatives:
             transcript.hypotheses.add(text=other.text, log_probability=other.log_probability)
     for passage in passages:

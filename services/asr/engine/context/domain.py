@@ -1,0 +1,91 @@
+"""One pack as something that can be heard: its names, its sentences, and how likely a text is in it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+
+from services.asr.engine.context.language_model import LanguageModel, Phrases
+from services.asr.engine.context.sentences import Tokens, draw, polite, usual
+from services.asr.engine.context.wording import words
+from services.asr.engine.interface import UNSPACED
+from shared.packs import Pack
+
+_PER_INTENT = 500
+_POLITE = "{polite}"
+_POLITE_SHARE = 0.12  # of the sentences, with such words before them, and as many with them behind
+
+
+class Domain:
+    """What one pack holds in one language. Made once and used for every conversation; what is costly is made late."""
+
+    def __init__(self, pack: Pack, language: str) -> None:
+        self.pack = pack
+        self.language = language
+
+    def names(self, entity: str) -> tuple[str, ...]:
+        """How the values of an entity are called first."""
+        forms = (value.forms.get(self.language, ()) for value in self.pack.entities[entity].values)
+        return tuple(each[0] for each in forms if each)
+
+    @cached_property
+    def listed(self) -> tuple[str, ...]:
+        """The entities with listed values, those of most intents first."""
+        uses = Counter(use.entity for intent in self.pack.intents.values() for use in intent.slots.values())
+        return tuple(name for name, _ in uses.most_common() if self.pack.entities[name].values)
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """Scores texts by the pack's sentences."""
+        rng = random.Random(self.pack.name)
+        return LanguageModel(
+            (self._surrounded(tokens, rng) for drawn in self._drawn.values() for tokens in drawn), self._phrases
+        )
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Every word of its sentences and names."""
+        return self.model.vocabulary
+
+    @cached_property
+    def examples(self) -> tuple[str, ...]:
+        """The usual wording of each intent at its shortest, and then of each the whole."""
+        rng = random.Random(f"examples:{self.pack.name}")
+        wordings = [usual(self.pack, self.language, whole=whole).values() for whole in (False, True)]
+        said = (self._said(tokens, rng) for tokens in (*wordings[0], *wordings[1]))
+        return tuple(dict.fromkeys(text for text in said if text))
+
+    @cached_property
+    def _drawn(self) -> dict[str, list[Tokens]]:
+        return draw(self.pack, self.language, per_intent=_PER_INTENT)
+
+    @cached_property
+    def _phrases(self) -> Phrases:
+        phrases: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for text in polite(self.pack, self.language):
+            phrases[words(text)] = (_POLITE,)
+        for name, entity in self.pack.entities.items():
+            for value in entity.values:
+                for form in map(words, value.forms.get(self.language, ())):
+                    phrases[form] = tuple(dict.fromkeys((*phrases.get(form, ()), f"{{{name}}}")))
+        return phrases
+
+    def _surrounded(self, tokens: Tokens, rng: random.Random) -> Tokens:
+        before = (_POLITE,) if rng.random() < _POLITE_SHARE else ()
+        behind = (_POLITE,) if rng.random() < _POLITE_SHARE else ()
+        return (*before, *tokens, *behind)
+
+    def _said(self, tokens: Iterable[str], rng: random.Random) -> str:
+        """Tokens as words; one of each class is drawn from its first names."""
+        said = []
+        for token in tokens:
+            name = token.strip("{}")
+            if token == name:
+                said.append(token)
+            elif name in self.pack.entities and (names := self.names(name)):
+                said.append(rng.choice(names))
+            else:
+                said.append(rng.choice(("two", "ten", "fifteen", "twenty")))
+        return ("" if self.language in UNSPACED else " ").join(said)
