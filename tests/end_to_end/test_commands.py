@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+import soxr
 
 from tests.stack import Stack
 
@@ -61,6 +64,24 @@ def test_a_spoken_command_is_heard_and_done(stack: Stack, conversation: Callable
     assert turn["understanding"]["intent"] == "turn_on"
     assert turn["task_results"][0]["outcome"] == "TASK_OUTCOME_SUCCEEDED"
     assert "asr" in turn["model_versions"]
+
+
+def test_a_recording_too_large_for_an_event_travels_as_a_claim_check(
+    one: Stack, conversation: Callable[[], str], tmp_path: Path
+) -> None:
+    """Five megabytes: a short command in 32-bit stereo at 96 kHz, with a while of silence behind it."""
+    samples, rate = soundfile.read(_OWN / "turn_on_the_kitchen_light.flac", dtype="float32")
+    fine = soxr.resample(samples, rate, 96_000)
+    silence = np.zeros(6 * 96_000, np.float32)
+    mono = np.concatenate([fine, silence])
+    file = tmp_path / "large.wav"
+    soundfile.write(file, np.stack([mono, mono], axis=1), 96_000, subtype="FLOAT")
+    assert file.stat().st_size > 5_000_000
+
+    turn = one.say("--audio", str(file), "--conversation", conversation(), "--locale", "en")
+
+    assert turn["transcript"]["outcome"] == "TRANSCRIPT_OUTCOME_RECOGNIZED"
+    assert turn["task_results"][0]["outcome"] == "TASK_OUTCOME_SUCCEEDED"
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import pytest
 from kafka import KafkaConsumer
 
 from shared.bus.embedded import EmbeddedBroker, listening
+from shared.bus.envelope import Wire
 from shared.bus.profile import BrokerProfile
 from shared.bus.topics import ensure_topics
 from shared.errors import InvalidSettings, Unavailable
 from shared.settings import KafkaSettings
-from shared.topology import ROAD, TOPICS
+from shared.topology import CONTEXTS, ROAD, TOPICS
 from tests.broker import PATIENCE, TestBroker, eventually, free_port, own_broker
 
 pytestmark = pytest.mark.integration
@@ -55,6 +56,17 @@ def test_processes_that_start_at_once_make_them_together() -> None:
 
         assert set(made) == set(TOPICS)
         assert len(partition_counts(broker)) == len(TOPICS)
+
+
+def test_of_a_compacted_topic_whoever_reads_it_all_ends_with_the_latest_of_each_key(broker: TestBroker) -> None:
+    """What every follower of contexts and model states relies on, whether or not the broker has compacted yet."""
+    with broker.producer() as producer:
+        for revision in range(3):
+            producer.send([Wire(CONTEXTS, f"c{key}", {}, f"{key}:{revision}".encode()) for key in range(5)])
+
+    latest = {(record.key or b"").decode(): record.body for record in broker.everything(CONTEXTS)}
+
+    assert latest == {f"c{key}": f"{key}:2".encode() for key in range(5)}
 
 
 def test_a_road_with_another_partition_count_is_refused() -> None:
