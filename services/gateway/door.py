@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from parley.v1 import principal_pb2
 from services.gateway.admission import Admission
+from services.gateway.labels import LabelBook, LabelDesk
 from services.gateway.ledger_reader import LedgerReader, Viewer
 from services.gateway.reception import Reception
 from services.gateway.settings import GatewaySettings
@@ -22,6 +23,8 @@ class Door:
     reader: LedgerReader
     waiters: Waiters
     tokens: TokenVerifier
+    labels: LabelDesk
+    book: LabelBook
     settings: GatewaySettings
 
     def viewer(self, principal: principal_pb2.Principal) -> Viewer:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 
 from parley.v1 import asr_pb2, principal_pb2, stage_pb2, turn_pb2
-from services.gateway.refusal import check_utterance
+from services.gateway.refusal import check_contract
 from shared.events import Outgoing
 from shared.principals import PrincipalSeal
 from shared.runtime.road import INSTANCE, open_turn
@@ -25,11 +25,11 @@ class Opening:
         self._keep_audio = keep_audio
 
     def complete(self, given: turn_pb2.Utterance, principal: principal_pb2.Principal) -> turn_pb2.Utterance:
-        """A copy with ids, time and principal; raises InvalidUtterance with every field that breaks its contract.
+        """A copy with ids, time and principal; raises InvalidBody with every field that breaks its contract.
 
         Who speaks is said by the token, never by the body, so a principal in `given` is dropped.
         """
-        check_utterance(given)
+        check_contract(given)
         utterance = turn_pb2.Utterance()
         utterance.CopyFrom(given)
         utterance.turn_id = str(uuid.UUID(given.turn_id) if given.turn_id else uuid.uuid4())

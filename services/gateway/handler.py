@@ -1,4 +1,4 @@
-"""Every event of the road into the ledger; nothing goes out."""
+"""Every event of the road into the ledger, every label into its table; nothing goes out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from parley.v1 import stage_pb2, turn_pb2
-from services.gateway import road_metrics
+from parley.v1 import labels_pb2, stage_pb2, turn_pb2
+from services.gateway import metrics, road_metrics
+from services.gateway.labels import LabelBook
 from services.gateway.ledger import Entry, Ledger, opening_id
 from services.gateway.waiters import Waiters
 from shared.events import Event, Outgoing, derived_id
@@ -17,6 +18,7 @@ from shared.principals import PrincipalSeal
 from shared.topology import (
     DECISIONS,
     EVIDENCE,
+    LABELS,
     REPLIES,
     TASK_RESULTS,
     TRANSCRIPTS,
@@ -24,20 +26,25 @@ from shared.topology import (
     UTTERANCES,
 )
 
-SUBSCRIPTIONS = (UTTERANCES, TRANSCRIPTS, UNDERSTANDINGS, DECISIONS, EVIDENCE, TASK_RESULTS, REPLIES)
+SUBSCRIPTIONS = (UTTERANCES, TRANSCRIPTS, UNDERSTANDINGS, DECISIONS, EVIDENCE, TASK_RESULTS, REPLIES, LABELS)
 _CONVERSATION = re.compile(r"[A-Za-z0-9._:@+-]{1,200}")
 
 
 class LedgerHandler:
     """Records each event of a turn, the turn itself at first sight, and wakes those who wait for it."""
 
-    def __init__(self, ledger: Ledger, seal: PrincipalSeal, waiters: Waiters) -> None:
+    def __init__(self, ledger: Ledger, seal: PrincipalSeal, waiters: Waiters, book: LabelBook) -> None:
         self._ledger = ledger
         self._seal = seal
         self._waiters = waiters
+        self._book = book
 
     def handle(self, event: Event, session: Session) -> Sequence[Outgoing]:
-        """One event into the ledger."""
+        """One event into the ledger, or one label into its table."""
+        if isinstance(event.body, labels_pb2.Label):
+            if self._book.keep(session, event.body):
+                metrics.LABELS_KEPT.labels("kafka").inc()
+            return ()
         entry = self._of_turn(event) if isinstance(event.body, turn_pb2.Turn) else self._of_utterance(event)
         if entry is not None:
             self._ledger.record(session, entry)

@@ -13,4 +13,5 @@ TURN_SECONDS = Histogram(
     "Time from opening a turn to its final reply",
     buckets=(0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0, 60.0, 180.0),
 )
+LABELS_KEPT = Counter("parley_labels_kept", "Labels stored, by the way they came", ("via",))
 STREAMS = Gauge("parley_gateway_streams", "Streams open now", ("kind",))

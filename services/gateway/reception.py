@@ -49,7 +49,7 @@ class Reception:
         """Take one utterance in for `principal`; it is in the ledger when this returns.
 
         An utterance whose turn id the same user has sent before is taken as sent again: nothing happens, and the answer
-        is that turn. `trace`: headers of the trace it belongs to. Raises InvalidUtterance, InvalidInput or Unavailable.
+        is that turn. `trace`: headers of the trace it belongs to. Raises InvalidBody, InvalidInput or Unavailable.
         """
         received_at = time.time()
         if self._road is None:

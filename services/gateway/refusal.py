@@ -1,4 +1,4 @@
-"""Refusing an utterance with every field that is wrong with it."""
+"""Refusing what a client sends with every field that is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import protovalidate
+from google.protobuf.message import Message
 
-from parley.v1 import turn_pb2
 from shared.errors import InvalidInput
 
 _LONGEST_VALUE = 120
@@ -25,20 +25,20 @@ class Violation:
     value: str | None = None
 
 
-class InvalidUtterance(InvalidInput):
-    """An utterance that breaks its contract; `violations` has every field."""
+class InvalidBody(InvalidInput):
+    """A body that breaks its contract; `violations` has every field. `kind`: what it was to be."""
 
-    def __init__(self, violations: Sequence[Violation]) -> None:
+    def __init__(self, violations: Sequence[Violation], kind: str = "Utterance") -> None:
         text = "; ".join(f"{each.field}: {each.message}" for each in violations)
-        super().__init__(violations[0].field, "Utterance", f"breaks its contract: {text}")
+        super().__init__(violations[0].field, kind, f"breaks its contract: {text}")
         self.violations = list(violations)
 
 
-def check_utterance(utterance: turn_pb2.Utterance) -> None:
-    """Raise InvalidUtterance with every field of `utterance` that breaks its contract."""
-    found = protovalidate.collect_violations(utterance)
+def check_contract(body: Message) -> None:
+    """Raise InvalidBody with every field of `body` that breaks its contract."""
+    found = protovalidate.collect_violations(body)
     if found:
-        raise InvalidUtterance([_violation(each) for each in found])
+        raise InvalidBody([_violation(each) for each in found], body.DESCRIPTOR.name)
 
 
 def field_path(path: Any) -> str:

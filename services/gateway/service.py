@@ -11,6 +11,7 @@ from services.gateway.engine import KeepAudio, Opening
 from services.gateway.handler import SUBSCRIPTIONS, LedgerHandler
 from services.gateway.http.app import create_app
 from services.gateway.http.server import HttpServer
+from services.gateway.labels import LabelBook, LabelDesk
 from services.gateway.ledger import Ledger
 from services.gateway.ledger_reader import LedgerReader
 from services.gateway.reception import Reception
@@ -28,7 +29,7 @@ from shared.runtime.service import Service
 from shared.settings import KafkaSettings, ServerSettings, StorageSettings
 from shared.storage.database import Database
 from shared.storage.migrate import upgrade
-from shared.topology import REPLIES
+from shared.topology import LABELS, REPLIES
 
 # The record of a turn on its way can wait for the next event of it, and leave the road's stages the processor.
 _LINGER_SECONDS = 0.05
@@ -58,16 +59,19 @@ def assemble(
     """The gateway from its parts."""
     codecs, waiters = Codecs(), Waiters()
     ledger, reader = Ledger(codecs), LedgerReader(database, codecs)
+    book = LabelBook(database, codecs)
+    labels = LabelDesk(book, reader)
     opening = Opening(seal, keep_audio)
     reception = Reception(ledger, opening)
     redrive = Redrive(ledger, reader, opening, waiters, codecs, settings)
     admission = Admission(settings, partial(reader.open_turns, settings.max_backlog))
-    door = Door(reception, admission, reader, waiters, tokens, settings)
+    door = Door(reception, admission, reader, waiters, tokens, labels, book, settings)
     http = HttpServer(create_app(door), server.host, server.http_port, waiters)
 
     def attach(road: Road) -> None:
         reception.attach(road)
         redrive.attach(road)
+        labels.attach(road)
 
     def load() -> None:
         upgrade(database, "services.gateway.migrations")
@@ -77,11 +81,12 @@ def assemble(
         name="gateway",
         stage=stage_pb2.STAGE_GATEWAY,
         subscriptions=SUBSCRIPTIONS,
-        stateful_handler=LedgerHandler(ledger, seal, waiters),
+        stateful_handler=LedgerHandler(ledger, seal, waiters, book),
         database=database,
         journal=JOURNAL,
         reads_everything=True,
         observes=True,
+        answers_for=(LABELS,),
         linger=_LINGER_SECONDS,
         urgent=(REPLIES,),
         load=load,

@@ -1,4 +1,4 @@
-"""The gateway's tables: the turn ledger, its inbox and its outbox."""
+"""The gateway's tables: the turn ledger, the labels, its inbox and its outbox."""
 
 from __future__ import annotations
 
@@ -68,6 +68,23 @@ class ReplyRow(Base):
     number: Mapped[int]
     attempt: Mapped[int]
     event_id: Mapped[str] = mapped_column(sa.String(200))  # the event that holds it
+
+
+class LabelRow(Base):
+    """One label, its body as the codec gave it. `number` is the order in which they came."""
+
+    __tablename__ = "gateway_label"
+    __table_args__ = (sa.Index("ix_gateway_label_tenant", "tenant", "number"),)
+
+    number: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=True)
+    label_id: Mapped[str] = mapped_column(sa.String(200), unique=True)
+    turn_id: Mapped[str] = mapped_column(sa.String(36))  # empty: an example that stands for itself
+    labeller: Mapped[str] = mapped_column(sa.String(200))
+    tenant: Mapped[str] = mapped_column(sa.String(200))  # empty: none, or straight from Kafka
+    verified: Mapped[bool]  # the labeller is who a token said; else who the label says
+    received_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
+    key_id: Mapped[str] = mapped_column(sa.String(200))
+    body: Mapped[bytes]
 
 
 JOURNAL = Journal("gateway", Base.metadata)

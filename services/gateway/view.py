@@ -24,8 +24,8 @@ def turn_view(record: LedgerRecord) -> Json:
         "turn_id": turn.turn_id,
         "conversation_id": turn.conversation_id,
         "state": turn.state,
-        "opened_at": _moment(turn.opened_at),
-        "answered_at": _moment(turn.answered_at) if turn.answered_at else None,
+        "opened_at": moment(turn.opened_at),
+        "answered_at": moment(turn.answered_at) if turn.answered_at else None,
         "latency_ms": None if turn.latency_ms is None else round(turn.latency_ms, 3),
         "drives": turn.drives,
         **sections(current),
@@ -42,7 +42,7 @@ def turn_summary(record: LedgerRecord) -> Json:
         "turn_id": turn.turn_id,
         "conversation_id": turn.conversation_id,
         "state": turn.state,
-        "opened_at": _moment(turn.opened_at),
+        "opened_at": moment(turn.opened_at),
         "latency_ms": None if turn.latency_ms is None else round(turn.latency_ms, 3),
         "text": current.transcript.text or current.utterance.text,
         "intent": current.understanding.intent,
@@ -88,7 +88,7 @@ def _timeline(event: LedgerEvent, turn: LedgerTurn) -> Json:
         "stage": stage_name(event.stage),
         "topic": event.topic,
         "seq": event.seq,
-        "received_at": _moment(event.received_at),
+        "received_at": moment(event.received_at),
         "elapsed_ms": round((event.received_at - turn.opened_at).total_seconds() * 1000, 3),
         "stage_ms": _ms(last.stage_time.ToNanoseconds()),
         "engine_ms": _ms(last.engine_time.ToNanoseconds()),
@@ -141,5 +141,6 @@ def _ms(nanoseconds: int) -> float:
     return round(nanoseconds / 1e6, 3)
 
 
-def _moment(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def moment(time: datetime) -> str:
+    """A time as it is shown: ISO 8601, UTC as Z."""
+    return time.isoformat().replace("+00:00", "Z")

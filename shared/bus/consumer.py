@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 from kafka import KafkaConsumer
@@ -61,6 +62,8 @@ class Consumer:
                 bootstrap_timeout_ms=5_000,
                 metrics_enabled=False,
             )
+            if profile.embedded:
+                _say_goodbye_at_rest_alone(self._client, group)
             listener = _Listener(self._client, on_assigned, on_revoked, on_lost)
             self._client.subscribe(list(topics), listener=listener)
         except KafkaError as error:
@@ -171,6 +174,26 @@ class Consumer:
             self._client._fetcher.config["fetch_max_wait_ms"] = wait_ms
 
 
+def _say_goodbye_at_rest_alone(client: KafkaConsumer, group: str) -> None:
+    """Have `client` leave without a word where its group is about to share out partitions anew.
+
+    The embedded broker (Tansu 0.6.0) keeps a leader that says goodbye then: nobody after it is elected, and no new
+    member gets a partition ever again. One whose session ends it replaces.
+    """
+    coordinator = client._coordinator
+    leave = coordinator.maybe_leave_group_async
+
+    async def leave_at_rest(*args: Any, **options: Any) -> None:
+        try:
+            await coordinator._send_heartbeat_request()
+        except KafkaError as error:
+            log.info("left without goodbye", group=group, error=type(error).__name__)
+        else:
+            await leave(*args, **options)
+
+    coordinator.maybe_leave_group_async = leave_at_rest
+
+
 class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
     """Called on the client's I/O thread, which sends heartbeats and commits: what takes time is done elsewhere."""
 
@@ -191,6 +214,9 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         await self._elsewhere(partial(self._on_revoked, _partitions(revoked)))
+        # kafka-python would go on where it was in a partition that comes back to this member, past what was handed out
+        # and left undone; forgotten, it is read from what is committed.
+        self._client._subscription.assign_from_subscribed([])
 
     async def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         await self._elsewhere(partial(self._on_lost, _partitions(lost)))

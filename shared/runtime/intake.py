@@ -193,7 +193,11 @@ class Intake:
 
     def _refuse(self, record: Fetched, progress: PartitionProgress, error: InvalidEvent) -> None:
         """An event nobody can read: to the dead letters, by whoever reads the topic for its work."""
-        owners = [service.name for service in self._readers[record.topic] if not service.observes]
+        owners = [
+            service.name
+            for service in self._readers[record.topic]
+            if not service.observes or record.topic in service.answers_for
+        ]
         if owners:
             trace = {
                 name.lower(): (value or b"").decode("latin-1")

@@ -67,6 +67,7 @@ class Service:
     linger: float = 0.0
     urgent: tuple[str, ...] = ()
     observes: bool = False  # reads along for the record: events it cannot read are others' to refuse
+    answers_for: tuple[str, ...] = ()  # topics of which it refuses what it cannot read all the same
     always_reads: tuple[str, ...] = ()  # topics of which every event is delivered, whatever its slip says
     # Events handled side by side; events of one key stay in order in one lane. Stateful services have one lane.
     lanes: int = 8

@@ -63,9 +63,9 @@ class Database:
             with self._sessions.begin() as session:
                 yield session
         except OperationalError as error:
-            raise self._unavailable(error.orig) from error
+            raise self.unavailable(error.orig) from error
         except PoolTimeoutError as error:
-            raise self._unavailable("every connection is in use") from error
+            raise self.unavailable("every connection is in use") from error
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -76,15 +76,16 @@ class Database:
                 with self._sessions(bind=connection) as session:
                     yield session
         except OperationalError as error:
-            raise self._unavailable(error.orig) from error
+            raise self.unavailable(error.orig) from error
         except PoolTimeoutError as error:
-            raise self._unavailable("every connection is in use") from error
+            raise self.unavailable("every connection is in use") from error
 
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
 
-    def _unavailable(self, reason: object) -> Unavailable:
+    def unavailable(self, reason: object) -> Unavailable:
+        """What is said where it does not answer; never its password."""
         return Unavailable(f"database {self.url.render_as_string(hide_password=True)}: {reason}")
 
 

@@ -310,6 +310,7 @@ def test_the_api_is_described(shared_gateway: Gateway) -> None:
         "/v1/turns",
         "/v1/turns/{turn_id}",
         "/v1/turns/{turn_id}/events",
+        "/v1/labels",
         "/healthz",
     }
     body = described["paths"]["/v1/utterances"]["post"]["requestBody"]["content"]

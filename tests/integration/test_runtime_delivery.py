@@ -116,6 +116,36 @@ class TestReplicas:
         ids = {header(record, "ce_id") for record in there}
         assert len(ids) == len(everything), "an event that was handled twice has the same effects with the same ids"
 
+    def test_what_waits_when_partitions_are_shared_out_anew_is_handled_by_whoever_has_them_then(
+        self, broker: TestBroker, nlu: StageDouble
+    ) -> None:
+        """Also by the one that had them before: what it had fetched and not begun is read again."""
+        begun, go_on = threading.Event(), threading.Event()
+
+        def act(_event: Event) -> None:
+            begun.set()
+            assert go_on.wait(PATIENCE)
+
+        nlu.act = act
+        said = [(f"room-{number % 16}", str(number)) for number in range(64)]
+        with hosting(broker, stage_service(nlu, lanes=1)) as first:
+            publish(broker, *said)
+            assert begun.wait(PATIENCE)
+            with hosting(broker, stage_service(StageDouble(nlu._stage, UNDERSTANDINGS))):
+                eventually(lambda: len(first.partitions(TRANSCRIPTS)) == 2, "each has half")
+                go_on.set()
+                everything = {text for _, text in said}
+                broker.read(UNDERSTANDINGS, until=lambda rs: {read_turn(r).utterance.text for r in rs} == everything)
+
+    def test_replicas_that_leave_one_right_after_the_other_leave_everything_to_the_next(
+        self, broker: TestBroker, nlu: StageDouble
+    ) -> None:
+        """The one left behind leads the group, and leaves it before it has heard that the other is gone."""
+        with hosting(broker, stage_service(nlu)), hosting(broker, stage_service(nlu)):
+            pass
+        with hosting(broker, stage_service(nlu)) as host:
+            assert host.partitions(TRANSCRIPTS) == [0, 1, 2, 3]
+
 
 class TestStopping:
     def test_what_was_begun_is_finished_and_committed_and_the_rest_is_left_to_the_next(

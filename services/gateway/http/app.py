@@ -20,6 +20,7 @@ from services.gateway.following import await_answer
 from services.gateway.http import documents
 from services.gateway.http.bodies import BodyLimit, read_utterance
 from services.gateway.http.errors import add_error_handlers
+from services.gateway.http.labels import LabelApi
 from services.gateway.http.progress import progress
 from services.gateway.http.traces import Traced
 from services.gateway.ledger_reader import LedgerTurn
@@ -80,6 +81,7 @@ class Api:
         router.get("/v1/turns/{turn_id}", summary="One turn", responses=turn)(self.turn)
         stream = {200: {"content": {"text/event-stream": {}}}, **documents.NOT_FOUND}
         router.get("/v1/turns/{turn_id}/events", summary="A turn's progress", responses=stream)(self.events)
+        LabelApi(self._door).add_to(router)
         router.get("/healthz", summary="Whether the gateway answers")(self.health)
         return router
 

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley.v1 import turn_pb2
 from services.gateway.http.errors import TooLarge, UnsupportedMediaType
-from services.gateway.http.json_bodies import utterance_from_json
-from services.gateway.refusal import InvalidUtterance, Violation
+from services.gateway.http.json_bodies import from_json
+from services.gateway.refusal import InvalidBody, Violation
 from shared.errors import Overloaded
 
 # Fields of an utterance that travel beside a recording: in the query, or as parts of the form.
@@ -69,7 +69,7 @@ async def read_utterance(request: Request, limit: int) -> turn_pb2.Utterance:
     content_type = request.headers.get("content-type", "").strip()
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
-        return utterance_from_json(await request.body())
+        return from_json(await request.body(), turn_pb2.Utterance)
     if kind == "multipart/form-data":
         return await _from_form(request)
     if kind.startswith("audio/") or kind == "application/ogg":
@@ -81,14 +81,14 @@ async def _from_form(request: Request) -> turn_pb2.Utterance:
     try:
         form = await request.form(max_files=1, max_fields=len(BESIDE))
     except HTTPException as error:
-        raise InvalidUtterance([Violation("body", f"is no readable form: {error.detail}; {TAKEN}")]) from error
+        raise InvalidBody([Violation("body", f"is no readable form: {error.detail}; {TAKEN}")]) from error
     audio = form.get("audio")
     beside = {name: value for name, value in form.items() if isinstance(value, str)}
     unknown = sorted(set(form) - {"audio", *BESIDE})
     if unknown:
-        raise InvalidUtterance([Violation(name, f"is unknown; send audio, {', '.join(BESIDE)}") for name in unknown])
+        raise InvalidBody([Violation(name, f"is unknown; send audio, {', '.join(BESIDE)}") for name in unknown])
     if not isinstance(audio, UploadFile):
-        raise InvalidUtterance([Violation("audio", "is missing; send the recording as a file part named audio")])
+        raise InvalidBody([Violation("audio", "is missing; send the recording as a file part named audio")])
     return _spoken(await audio.read(), audio.content_type or "", {**request.query_params, **beside})
 
 

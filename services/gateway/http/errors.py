@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from services.gateway.refusal import InvalidUtterance, Violation
+from services.gateway.refusal import InvalidBody, Violation
 from shared.errors import BlobTooLarge, InvalidInput, NotFound, Overloaded, ParleyError, TransientError, Unauthenticated
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ def _parley_error(_request: Request, error: Exception) -> JSONResponse:
         return _answer(413, "payload_too_large", str(error), [Violation(error.field, error.remedy)])
     if isinstance(error, UnsupportedMediaType):
         return _answer(415, "unsupported_media_type", str(error), [Violation(error.field, error.remedy)])
-    if isinstance(error, InvalidUtterance):
+    if isinstance(error, InvalidBody):
         return _answer(400, "invalid_argument", str(error), error.violations)
     if isinstance(error, InvalidInput):
         return _answer(400, "invalid_argument", str(error), [Violation(error.field, error.remedy)])

@@ -1,25 +1,26 @@
-"""An utterance from JSON: protobuf's JSON mapping, with everything that is wrong named at once."""
+"""A message from JSON: protobuf's JSON mapping, with everything that is wrong named at once."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
 
-from parley.v1 import turn_pb2
-from services.gateway.refusal import InvalidUtterance, Violation
+from services.gateway.refusal import InvalidBody, Violation
 from shared.errors import InvalidInput
 
+Body = TypeVar("Body", bound=Message)
 _DEEPEST = 32
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}|[A-Za-z0-9_-]*={0,2}")
 _FAILED = re.compile(r"Failed to parse (\w+) field: ")
 
 
-def utterance_from_json(body: bytes) -> turn_pb2.Utterance:
-    """The utterance in `body`; raises InvalidInput for what is no JSON, InvalidUtterance for fields that do not fit."""
+def from_json(body: bytes, kind: type[Body]) -> Body:
+    """The message in `body`; raises InvalidInput for what is no JSON, InvalidBody for fields that do not fit."""
     try:
         document = json.loads(body)
     except UnicodeDecodeError as error:
@@ -30,14 +31,14 @@ def utterance_from_json(body: bytes) -> turn_pb2.Utterance:
     except RecursionError:
         raise InvalidInput("body", "nesting", f"is too deep; at most {_DEEPEST} levels are read") from None
     if not isinstance(document, dict):
-        raise InvalidInput("body", type(document).__name__, "is no JSON object; send an Utterance")
-    wrong = _wrong_fields(turn_pb2.Utterance.DESCRIPTOR, document, "")
+        raise InvalidInput("body", type(document).__name__, f"is no JSON object; send one of {kind.DESCRIPTOR.name}")
+    wrong = _wrong_fields(cast(Descriptor, kind.DESCRIPTOR), document, "")
     if wrong:
-        raise InvalidUtterance(wrong)
+        raise InvalidBody(wrong, kind.DESCRIPTOR.name)
     try:
-        return json_format.ParseDict(document, turn_pb2.Utterance(), max_recursion_depth=_DEEPEST)
+        return json_format.ParseDict(document, kind(), max_recursion_depth=_DEEPEST)
     except json_format.ParseError as error:
-        raise InvalidUtterance([_misfit(str(error))]) from None
+        raise InvalidBody([_misfit(str(error))], kind.DESCRIPTOR.name) from None
 
 
 def _wrong_fields(message: Descriptor, document: dict[str, Any], path: str) -> list[Violation]:
