@@ -13,6 +13,7 @@ _MODULES = {
     "storage_commands": ("migrate",),
     "talk_commands": ("say", "turns", "token"),
     "bus_commands": ("publish", "tail"),
+    "training_commands": ("train",),
     "dead_letter_commands": ("dead-letters",),
     "domain_commands": ("domains",),
     "evaluate_commands": ("evaluate",),

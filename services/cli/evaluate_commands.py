@@ -1,4 +1,4 @@
-"""Commands that measure: evaluate asr."""
+"""Commands that measure: evaluate asr, evaluate nlu."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
+from services.cli.nlu_evaluation import evaluate_nlu
 from services.cli.output import console, errors_shown
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 10  # of the recordings heard wrongly
 
-evaluate_app = typer.Typer(help="Measure how well Parley hears.", no_args_is_help=True)
+evaluate_app = typer.Typer(help="Measure how well Parley hears and understands.", no_args_is_help=True)
 
 Manifest = Annotated[Path, typer.Option(help="JSON lines with audio (relative to the file), text, set, lang")]
 Set = Annotated[str, typer.Option("--set", help="Only the recordings of this set")]
@@ -33,6 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="The figures as one JSON ob
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `parley`."""
+    evaluate_app.command("nlu")(evaluate_nlu)
     app.add_typer(evaluate_app, name="evaluate")
 
 

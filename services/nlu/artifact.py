@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.nlu.corpus import LANGUAGES, OUT_OF_SCOPE
@@ -22,12 +22,16 @@ SIGNATURE = Signature(
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The readers of an artifact with their calibration, by language."""
+    """The readers of an artifact with their calibration, by language.
+
+    `domains`: of intents that are of no pack, as a model has that learnt from labelled sentences.
+    """
 
     version: str
     labels: Labels
     readers: dict[str, Reader]
     calibrations: dict[str, Calibration]
+    domains: dict[str, str] = field(default_factory=dict)
 
 
 def load_models(artifact: Artifact) -> Models:
@@ -47,16 +51,17 @@ def load_models(artifact: Artifact) -> Models:
         raise InvalidArtifact(
             "calibration.json", fitted, f"is no calibration: {error}; train the model again"
         ) from error
-    if missing := set(LANGUAGES) - set(calibrations):
-        raise InvalidArtifact("calibration.json", sorted(calibrations), f"lacks {', '.join(sorted(missing))}")
+    if not calibrations or set(calibrations) - set(LANGUAGES):
+        remedy = f"has to be by language, of {' and '.join(LANGUAGES)}; train the model again"
+        raise InvalidArtifact("calibration.json", sorted(calibrations), remedy)
+    kinds = {"en": EnglishReader, "zh": ChineseReader}
     try:
         readers: dict[str, Reader] = {
-            "en": EnglishReader.load(artifact.path / "en", labels),
-            "zh": ChineseReader.load(artifact.path / "zh", labels),
+            language: kinds[language].load(artifact.path / language, labels) for language in calibrations
         }
     except (OSError, KeyError, RuntimeError) as error:
         raise InvalidArtifact("files", str(artifact.path), f"cannot be loaded: {error}; train it again") from error
-    return Models(artifact.version, labels, readers, calibrations)
+    return Models(artifact.version, labels, readers, calibrations, dict(listed.get("domains", {})))
 
 
 def _read(artifact: Artifact, name: str) -> dict[str, Any]:

@@ -60,13 +60,13 @@ class NluEngine:
     """
 
     def __init__(self, packs: Sequence[Pack], models: Models, zone: tzinfo | None = None) -> None:
-        known = {intent for pack in packs for intent in pack.intents} | {OUT_OF_SCOPE}
+        known = {intent for pack in packs for intent in pack.intents} | {OUT_OF_SCOPE} | set(models.domains)
         if unknown := set(models.labels.intents) - known:
             raise InvalidArtifact("labels.json", sorted(unknown), "are of no loaded pack; train the model again")
         self.version = models.version
         self._zone = zone
         self._models = models
-        self._domains = {intent: pack.name for pack in packs for intent in pack.intents}
+        self._domains = {intent: pack.name for pack in packs for intent in pack.intents} | models.domains
         lexicon = Lexicon(packs)
         self._slots = SlotFinder(packs, lexicon)
         self._templates = {
@@ -76,8 +76,8 @@ class NluEngine:
     def warm_up(self) -> None:
         """Do once what is slow the first time."""
         self.understand_batch([Request("hello"), Request("你好")])
-        for language, text in (("en", "hello"), ("zh", "你好")):
-            self._models.readers[language].read([text])
+        for reader in self._models.readers.values():
+            reader.read(["hello 你好"])
 
     def understand_batch(self, requests: Sequence[Request]) -> list[nlu_pb2.Understanding]:
         """One understanding a request, in order."""
@@ -102,7 +102,11 @@ class NluEngine:
         return [results[index] for index in range(len(requests))]
 
     def _match(self, text: NormalText, language: str, now: datetime) -> TemplateMatch | None:
-        return self._templates[language].match(text.text, now) if len(text.text) <= _LONGEST_MATCHED else None
+        if len(text.text) > _LONGEST_MATCHED:
+            return None
+        match = self._templates[language].match(text.text, now)
+        # A model that learnt other intents serves those alone, whatever the packs' templates know.
+        return match if match is not None and match.intent in self._models.labels.intents else None
 
     def _certain(self, text: NormalText, language: str, match: TemplateMatch, now: datetime) -> nlu_pb2.Understanding:
         slots = self._slots.of_template(text, language, match.intent, match.slots, now)
@@ -121,7 +125,7 @@ class NluEngine:
         shares = calibration.probabilities(reading.logits)
         best, score = best_in_scope(labels, shares)
         intent = labels.intents[int(best)]
-        outside = waiting.refused or bool(score < calibration.threshold)
+        outside = waiting.refused or bool(calibration.outside(labels, reading.logits, score))
         others = sorted(
             ((float(share), name) for name, share in zip(labels.intents, shares, strict=True)
              if name not in (intent, OUT_OF_SCOPE) and share >= _LEAST_ALTERNATIVE),

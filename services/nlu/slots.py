@@ -78,6 +78,10 @@ class SlotFinder:
         self, text: NormalText, language: str, intent: str, tags: Sequence[TaggedSpan], now: datetime
     ) -> list[FoundSlot]:
         """The slots of a text that a model read; `intent` is empty where it is out of scope."""
+        if intent and intent not in self._uses:  # of no pack: a model that learnt from labelled sentences
+            return [
+                FoundSlot(tag.slot, text.text[tag.start : tag.end], tag.start, tag.end, tag.confidence) for tag in tags
+            ]
         uses = self._uses.get(intent, ())
         if not intent or intent in self._asides:
             found = self._answers(text.text, language, now)

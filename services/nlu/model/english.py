@@ -19,10 +19,11 @@ from transformers import BertConfig, BertModel
 
 from services.nlu.model.labels import Labels
 from services.nlu.model.reading import Reading, decode
+from shared.errors import InvalidInput
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+_BASE_FILES = ("config.json", "tokenizer.json", "model.safetensors")
 _MOST_TOKENS = 64
-_FROZEN_LAYERS = 2
 
 
 class JointEncoder(nn.Module):
@@ -37,15 +38,23 @@ class JointEncoder(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        weights = mask.unsqueeze(-1).to(states.dtype)
-        pooled = (states * weights).sum(1) / weights.sum(1)
+        pooled = _mean(states, mask)
         return self.intent_head(self.dropout(pooled)), self.slot_head(self.dropout(states))
 
-    def freeze_lower_layers(self) -> None:
-        """Keep the embeddings and the first layers as they are: a third of the time saved, and little is lost."""
-        for module in (self.encoder.embeddings, *self.encoder.encoder.layer[:_FROZEN_LAYERS]):
+    def pool(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Sentence vectors [batch, hidden]."""
+        return _mean(self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+
+    def freeze_lower_layers(self, layers: int) -> None:
+        """Keep the embeddings and the first `layers` as they are."""
+        for module in (self.encoder.embeddings, *self.encoder.encoder.layer[:layers]):
             for parameter in module.parameters():
                 parameter.requires_grad_(False)
+
+
+def _mean(states: Tensor, mask: Tensor) -> Tensor:
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
 
 
 class EnglishReader:
@@ -59,12 +68,23 @@ class EnglishReader:
 
     @classmethod
     def from_base(cls, base: Path, labels: Labels) -> EnglishReader:
-        """The untrained heads on the base model in folder `base` (sentence-transformers layout)."""
+        """The untrained heads on the base model in folder `base`: config.json, tokenizer.json and model.safetensors.
+
+        Raises InvalidInput for a folder that holds no BERT.
+        """
+        if missing := [name for name in _BASE_FILES if not (base / name).is_file()]:
+            remedy = f"lacks {', '.join(missing)}; name a BERT in the Hugging Face layout, with safetensors weights"
+            raise InvalidInput("--base", str(base), remedy)
+        kind = json.loads((base / "config.json").read_text(encoding="utf-8")).get("model_type")
+        if kind != "bert":
+            raise InvalidInput("--base", f"{base} (model_type {kind})", "is no BERT; MiniLM, BGE, E5 and GTE small are")
         config = BertConfig.from_json_file(base / "config.json")
         model = JointEncoder(config, labels)
         weights = load_file(base / "model.safetensors")
-        kept = {name: weight for name, weight in weights.items() if not name.startswith("pooler.")}
-        model.encoder.load_state_dict(kept, strict=False)
+        kept = {name.removeprefix("bert."): weight for name, weight in weights.items() if "pooler." not in name}
+        absent = model.encoder.load_state_dict(kept, strict=False).missing_keys
+        if absent:
+            raise InvalidInput("--base", str(base), f"lacks the weights {absent[0]} and {len(absent) - 1} more")
         return cls(model, Tokenizer.from_file(str(base / "tokenizer.json")), labels)
 
     @classmethod

@@ -2,30 +2,101 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from services.nlu.corpus import Example
-from services.nlu.model.english import EnglishReader, pad
+from services.nlu.model.english import EnglishReader, JointEncoder, pad
+from services.nlu.training.recipe import PACKS, Recipe
 
-EPOCHS = 5
-_BATCH = 32
-_ENCODER_RATE, _HEAD_RATE = 1e-4, 2e-3
-_WARM_UP = 0.1  # share of the steps
 _IGNORED = -100
+_HEAD_SCALE = 12.0  # of centroid logits: the spread that a trained head has about it
+_READ_AT_ONCE = 64
+_LAYER = re.compile(r"\.layer\.(?P<number>\d+)\.")
 
 
-def fit(reader: EnglishReader, examples: Sequence[Example], progress: Callable[[float], None], seed: int) -> None:
-    """Train `reader` in place; `progress` gets the share done, 0 to 1."""
+def fit(
+    reader: EnglishReader,
+    examples: Sequence[Example],
+    progress: Callable[[float], None],
+    seed: int,
+    recipe: Recipe = PACKS,
+) -> None:
+    """Train `reader` in place; `progress` gets the share done, 0 to 1. Without intent an example teaches slots."""
     torch.manual_seed(seed)
     model = reader.model
-    model.freeze_lower_layers()
+    model.freeze_lower_layers(recipe.frozen_layers)
+    ids, tags = _encode(reader, examples)
+    intents = torch.tensor([reader.labels.intents.index(each.intent) if each.intent else _IGNORED for each in examples])
+    if recipe.centroids:
+        _begin_at_centroids(model, ids, intents)
+    if recipe.adapters:
+        _add_adapters(model, seed)
     model.train()
+    optimizer = torch.optim.AdamW(_groups(model, recipe), weight_decay=0.01)
+    steps = recipe.epochs * -(-len(examples) // recipe.batch)
+    warm = recipe.warm_up
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / (warm * steps), (steps - step) / (steps * (1 - warm)))
+    )
+    mean = _Mean(model, recipe.average) if recipe.average else None
+    generator = torch.Generator().manual_seed(seed)
+    lengths = [len(row) for row in ids]
+    for step, batch in enumerate(_batches(lengths, recipe, generator), start=1):
+        rows, mask = pad([ids[i] for i in batch])
+        wanted = torch.full_like(rows, _IGNORED)
+        for place, index in enumerate(batch):
+            wanted[place, : len(tags[index])] = torch.tensor(tags[index])
+        intent_logits, tag_logits = model(rows, mask)
+        loss = _loss(intent_logits, intents[batch], recipe.smoothing)
+        if reader.labels.slots:
+            loss = loss + _loss(tag_logits.flatten(0, 1), wanted.flatten(), 0.0)
+        loss.backward()
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        if mean is not None:
+            mean.take(model, step)
+        progress(step / steps)
+    if mean is not None:
+        mean.give(model)
+    if recipe.adapters:
+        model.encoder = model.encoder.merge_and_unload()
+    model.eval()
+
+
+class _Mean:
+    """The exponential mean of the weights that learn."""
+
+    def __init__(self, model: JointEncoder, decay: float) -> None:
+        self._decay = decay
+        self._weights = {
+            name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad
+        }
+
+    @torch.no_grad()
+    def take(self, model: JointEncoder, step: int) -> None:
+        decay = min(self._decay, (1 + step) / (10 + step))
+        for name, weight in model.named_parameters():
+            if name in self._weights:
+                self._weights[name].lerp_(weight, 1 - decay)
+
+    @torch.no_grad()
+    def give(self, model: JointEncoder) -> None:
+        for name, weight in model.named_parameters():
+            if name in self._weights:
+                weight.copy_(self._weights[name])
+
+
+def _encode(reader: EnglishReader, examples: Sequence[Example]) -> tuple[list[list[int]], list[list[int]]]:
+    """Token ids and tags of every example."""
     encodings = reader.tokenizer.encode_batch([example.text for example in examples])
-    ids = [encoding.ids for encoding in encodings]
-    intents = torch.tensor([reader.labels.intents.index(example.intent) for example in examples])
     tags = [
         [tag if start < end else _IGNORED for tag, (start, end) in zip(row, encoding.offsets, strict=True)]
         for encoding, row in (
@@ -33,35 +104,61 @@ def fit(reader: EnglishReader, examples: Sequence[Example], progress: Callable[[
             for encoding, example in zip(encodings, examples, strict=True)
         )
     ]
-    heads = [*model.intent_head.parameters(), *model.slot_head.parameters()]
-    body = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW([{"params": body, "lr": _ENCODER_RATE}, {"params": heads, "lr": _HEAD_RATE}])
-    steps = EPOCHS * -(-len(examples) // _BATCH)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / (_WARM_UP * steps), (steps - step) / (steps * (1 - _WARM_UP)))
-    )
-    loss_of = nn.CrossEntropyLoss(ignore_index=_IGNORED)
-    generator = torch.Generator().manual_seed(seed)
-    for step, batch in enumerate(_batches([len(row) for row in ids], generator), start=1):
-        rows, mask = pad([ids[i] for i in batch])
-        wanted = torch.full_like(rows, _IGNORED)
-        for place, index in enumerate(batch):
-            wanted[place, : len(tags[index])] = torch.tensor(tags[index])
-        intent_logits, tag_logits = model(rows, mask)
-        loss = loss_of(intent_logits, intents[batch]) + loss_of(tag_logits.flatten(0, 1), wanted.flatten())
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
-        progress(step / steps)
+    return [encoding.ids for encoding in encodings], tags
+
+
+def _loss(logits: Tensor, wanted: Tensor, smoothing: float) -> Tensor:
+    if bool((wanted == _IGNORED).all()):
+        return logits.sum() * 0.0
+    return nn.functional.cross_entropy(logits, wanted, ignore_index=_IGNORED, label_smoothing=smoothing)
+
+
+@torch.no_grad()
+def _begin_at_centroids(model: JointEncoder, ids: Sequence[Sequence[int]], intents: Tensor) -> None:
+    """Set the intent head to the nearest-centroid classifier over the base model's sentence vectors."""
     model.eval()
+    order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+    vectors = torch.zeros(len(ids), model.intent_head.in_features)
+    for start in range(0, len(order), _READ_AT_ONCE):
+        batch = order[start : start + _READ_AT_ONCE]
+        vectors[batch] = model.pool(*pad([ids[index] for index in batch]))
+    overall = vectors.mean(0)
+    for intent in range(len(model.intent_head.bias)):
+        mine = vectors[intents == intent]
+        if len(mine):
+            model.intent_head.weight[intent] = nn.functional.normalize(mine.mean(0) - overall, dim=0)
+    scale = _HEAD_SCALE / (vectors - overall).norm(dim=1).mean()
+    model.intent_head.weight *= scale
+    model.intent_head.bias.copy_(-model.intent_head.weight @ overall)
 
 
-def _batches(lengths: Sequence[int], generator: torch.Generator) -> Iterator[list[int]]:
+def _add_adapters(model: JointEncoder, seed: int) -> None:
+    """LoRA (Hu et al., 2021) on every linear map of the encoder; all else of it is frozen."""
+    from peft import LoraConfig, get_peft_model  # heavy, and needed by this method alone
+
+    torch.manual_seed(seed)
+    config = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules=["query", "key", "value", "dense"])
+    model.encoder = get_peft_model(model.encoder, config)
+
+
+def _groups(model: JointEncoder, recipe: Recipe) -> list[dict[str, Any]]:
+    """Parameter groups with their rates: the heads, then each layer, slower the lower it is."""
+    layers = model.encoder.config.num_hidden_layers
+    rates: dict[float, list[nn.Parameter]] = {}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            layer = _LAYER.search(name)
+            below = layers - 1 - int(layer["number"]) if layer else 0
+            rate = recipe.encoder_rate * recipe.layer_decay**below if layer else recipe.head_rate
+            rates.setdefault(rate, []).append(weight)
+    return [{"params": weights, "lr": rate} for rate, weights in rates.items()]
+
+
+def _batches(lengths: Sequence[int], recipe: Recipe, generator: torch.Generator) -> Iterator[list[int]]:
     """Batches of texts of like length, in random order, for every epoch."""
-    for _ in range(EPOCHS):
+    for _ in range(recipe.epochs):
         noise = torch.rand(len(lengths), generator=generator).tolist()
         order = sorted(range(len(lengths)), key=lambda i: lengths[i] + 3 * noise[i])
-        batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+        batches = [order[start : start + recipe.batch] for start in range(0, len(order), recipe.batch)]
         for index in torch.randperm(len(batches), generator=generator).tolist():
             yield batches[index]

@@ -117,7 +117,7 @@ def judge(labels: Labels, reader: Reader, held_out: Sequence[Example]) -> tuple[
     best, score = best_in_scope(labels, calibration.probabilities(logits))
     inside = np.array([intent != OUT_OF_SCOPE for intent in intents])
     right = np.array([labels.intents[index] == intent for index, intent in zip(best, intents, strict=True)])
-    served = score >= calibration.threshold
+    served = ~calibration.outside(labels, logits, score)
     wanted = {(i, *asdict(slot).values()) for i, example in enumerate(held_out) for slot in example.slots}
     found = {(i, span.slot, span.start, span.end) for i, reading in enumerate(readings) for span in reading.spans}
     metrics = {
