@@ -54,7 +54,7 @@ def load_models(artifact: Artifact) -> Models:
     if not calibrations or set(calibrations) - set(LANGUAGES):
         remedy = f"has to be by language, of {' and '.join(LANGUAGES)}; train the model again"
         raise InvalidArtifact("calibration.json", sorted(calibrations), remedy)
-    kinds = {"en": EnglishReader, "zh": ChineseReader}
+    kinds: dict[str, type[EnglishReader] | type[ChineseReader]] = {"en": EnglishReader, "zh": ChineseReader}
     try:
         readers: dict[str, Reader] = {
             language: kinds[language].load(artifact.path / language, labels) for language in calibrations

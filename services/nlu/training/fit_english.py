@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from services.nlu.corpus import Example
 from services.nlu.model.english import EnglishReader, JointEncoder, pad
 from services.nlu.training.recipe import PACKS, Recipe
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import BertModel
 
 _IGNORED = -100
 _HEAD_SCALE = 12.0  # of centroid logits: the spread that a trained head has about it
@@ -34,8 +38,7 @@ def fit(
     intents = torch.tensor([reader.labels.intents.index(each.intent) if each.intent else _IGNORED for each in examples])
     if recipe.centroids:
         _begin_at_centroids(model, ids, intents)
-    if recipe.adapters:
-        _add_adapters(model, seed)
+    adapted = _add_adapters(model, seed) if recipe.adapters else None
     model.train()
     optimizer = torch.optim.AdamW(_groups(model, recipe), weight_decay=0.01)
     steps = recipe.epochs * -(-len(examples) // recipe.batch)
@@ -55,7 +58,7 @@ def fit(
         loss = _loss(intent_logits, intents[batch], recipe.smoothing)
         if reader.labels.slots:
             loss = loss + _loss(tag_logits.flatten(0, 1), wanted.flatten(), 0.0)
-        loss.backward()
+        torch.autograd.backward(loss)
         if recipe.clip:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
@@ -66,8 +69,8 @@ def fit(
         progress(step / steps)
     if mean is not None:
         mean.give(model)
-    if recipe.adapters:
-        model.encoder = model.encoder.merge_and_unload()
+    if adapted is not None:
+        model.encoder = cast("BertModel", adapted.merge_and_unload())
     model.eval()
 
 
@@ -132,13 +135,15 @@ def _begin_at_centroids(model: JointEncoder, ids: Sequence[Sequence[int]], inten
     model.intent_head.bias.copy_(-model.intent_head.weight @ overall)
 
 
-def _add_adapters(model: JointEncoder, seed: int) -> None:
+def _add_adapters(model: JointEncoder, seed: int) -> PeftModel:
     """LoRA (Hu et al., 2021) on every linear map of the encoder; all else of it is frozen."""
     from peft import LoraConfig, get_peft_model  # heavy, and needed by this method alone
 
     torch.manual_seed(seed)
     config = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules=["query", "key", "value", "dense"])
-    model.encoder = get_peft_model(model.encoder, config)
+    adapted = cast("PeftModel", get_peft_model(model.encoder, config))
+    model.encoder = cast("BertModel", adapted)
+    return adapted
 
 
 def _groups(model: JointEncoder, recipe: Recipe) -> list[dict[str, Any]]:
