@@ -105,8 +105,10 @@ class NluEngine:
         if len(text.text) > _LONGEST_MATCHED:
             return None
         match = self._templates[language].match(text.text, now)
-        # A model that learnt other intents serves those alone, whatever the packs' templates know.
-        return match if match is not None and match.intent in self._models.labels.intents else None
+        # A model of labelled sentences serves the intents it learnt alone. A pack that came after the packs' own model
+        # was trained is served by its templates already.
+        of_its_own = bool(self._models.domains)
+        return None if match is not None and of_its_own and match.intent not in self._models.labels.intents else match
 
     def _certain(self, text: NormalText, language: str, match: TemplateMatch, now: datetime) -> nlu_pb2.Understanding:
         slots = self._slots.of_template(text, language, match.intent, match.slots, now)
