@@ -54,6 +54,10 @@ def load_models(artifact: Artifact) -> Models:
     if not calibrations or set(calibrations) - set(LANGUAGES):
         remedy = f"has to be by language, of {' and '.join(LANGUAGES)}; train the model again"
         raise InvalidArtifact("calibration.json", sorted(calibrations), remedy)
+    trained = {language for language in LANGUAGES if any(name.startswith(f"{language}/") for name in artifact.files)}
+    if missing := trained - set(calibrations):
+        remedy = f"lacks {', '.join(sorted(missing))}, which the model reads; train the model again"
+        raise InvalidArtifact("calibration.json", sorted(calibrations), remedy)
     kinds: dict[str, type[EnglishReader] | type[ChineseReader]] = {"en": EnglishReader, "zh": ChineseReader}
     try:
         readers: dict[str, Reader] = {

@@ -187,7 +187,7 @@ def test_grpc_answers_from_the_same_store(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_set_up_indexed_is_not_indexed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.knowledge.ingest.bundled_packs", lambda: ())
+    monkeypatch.setattr("services.knowledge.ingest.installed_packs", lambda: ())
     storage = StorageSettings.load(data_dir=tmp_path, database_url="")
 
     first, second = ensure_index(storage), ensure_index(storage)
