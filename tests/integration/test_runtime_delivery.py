@@ -219,7 +219,7 @@ class TestBackPressure:
         self, broker: TestBroker, nlu: StageDouble, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Many times as many events as the process may hold, and an engine that hangs."""
-        many, held_back, one_poll = 800, 32, 200
+        many, held_back, one_poll = 1500, 32, 200
         monkeypatch.setattr(intake_module, "_HOLD_BACK", held_back)
         going_on = threading.Event()
 
@@ -233,9 +233,9 @@ class TestBackPressure:
             time.sleep(1.0)  # time in which it would go on fetching
             held = outstanding(host)
             going_on.set()
-            nlu.handled.wait(many, patience=2 * PATIENCE)
+            nlu.handled.wait(many, patience=4 * PATIENCE)
 
-        assert held <= 4 * held_back + one_poll
+        assert held <= 4 * (held_back + one_poll) < many  # a poll may bring a partition all it can carry
         by_room = defaultdict(list)
         for event in nlu.handled.items():
             by_room[event.key].append(int(words(event)))
