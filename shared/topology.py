@@ -25,6 +25,7 @@ DOCUMENTS = "parley.documents"
 POSTS = "parley.posts"
 ALERTS = "parley.alerts"
 INSIGHTS = "parley.insights"
+GIVEN_UP = "parley.given-up"
 DEAD_LETTERS = "parley.dead-letters"
 
 
@@ -60,6 +61,7 @@ TOPICS: dict[str, Topic] = {
         Topic(POSTS, insight_pb2.Post, "parley.post.v1", entry=True),
         Topic(ALERTS, insight_pb2.Alert, "parley.alert.v1"),
         Topic(INSIGHTS, insight_pb2.Insight, "parley.insight.v1"),
+        Topic(GIVEN_UP, turn_pb2.GivenUp, "parley.turn.given-up.v1"),
         Topic(DEAD_LETTERS, None, "parley.dead-letter.v1"),
     )
 }

@@ -51,6 +51,7 @@ class Overdue:
     turn_id: str
     accepted: bool
     drives: int
+    closing: bool = False  # it was announced that it is given up, long enough ago
 
 
 def opening_id(turn_id: str) -> str:
@@ -108,19 +109,27 @@ class Ledger:
         ).first()
         return None if row is None else (row.user_id, row.tenant)
 
-    def overdue(self, session: Session, deadline: timedelta, limit: int = 100) -> list[Overdue]:
-        """Open turns that have waited longer than `deadline` for each time they were driven, oldest first."""
+    def overdue(self, session: Session, deadline: timedelta, grace: timedelta, limit: int = 100) -> list[Overdue]:
+        """Open turns that have waited longer than `deadline` for each time they were driven, oldest first.
+
+        One that is being given up comes back once `grace` has passed since that was announced.
+        """
         now = datetime.now(UTC)
+        columns = (TurnRow.turn_id, TurnRow.accepted, TurnRow.drives, TurnRow.opened_at, TurnRow.closing_at)
         rows = session.execute(
-            sa.select(TurnRow.turn_id, TurnRow.accepted, TurnRow.drives, TurnRow.opened_at)
+            sa.select(*columns)
             .where(TurnRow.state == OPEN, TurnRow.opened_at < now - deadline)
             .order_by(TurnRow.opened_at)
             .limit(limit)
         )
         return [
-            Overdue(row.turn_id, row.accepted, row.drives)
+            Overdue(row.turn_id, row.accepted, row.drives, closing=row.closing_at is not None)
             for row in rows
-            if aware(row.opened_at) < now - deadline * (row.drives + 1)
+            if (
+                aware(row.opened_at) < now - deadline * (row.drives + 1)
+                if row.closing_at is None
+                else aware(row.closing_at) <= now - grace
+            )
         ]
 
     def claim_drive(self, session: Session, turn: Overdue) -> bool:
@@ -129,6 +138,16 @@ class Ledger:
             sa.update(TurnRow)
             .where(TurnRow.turn_id == turn.turn_id, TurnRow.drives == turn.drives, TurnRow.state == OPEN)
             .values(drives=turn.drives + 1)
+            .execution_options(synchronize_session=False)
+        )
+        return _count(changed) == 1
+
+    def begin_to_close(self, session: Session, turn: Overdue) -> bool:
+        """Note that giving it up is announced; False where another replica was first or the turn is open no more."""
+        changed = session.execute(
+            sa.update(TurnRow)
+            .where(TurnRow.turn_id == turn.turn_id, TurnRow.closing_at.is_(None), TurnRow.state == OPEN)
+            .values(closing_at=datetime.now(UTC))
             .execution_options(synchronize_session=False)
         )
         return _count(changed) == 1

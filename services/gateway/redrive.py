@@ -3,6 +3,9 @@
 What is sent again is the event itself, with its id: stages without state work again, stages with state send again what
 they have stored, so a turn gets through wherever it was lost and nothing is done twice. The first drive begins behind
 the last finished stage, the next one at the beginning, and so on in turn: what one cannot bring back the other does.
+
+A turn is given up in two steps: first generation is told to send no final reply for it any more, and after a grace, in
+which one that was already under way may still arrive, the apology is sent.
 """
 
 from __future__ import annotations
@@ -29,13 +32,14 @@ from shared.events import Outgoing
 from shared.runtime import tracing
 from shared.runtime.dead_letters import abandoned
 from shared.runtime.road_access import Road
-from shared.topology import REPLIES, UTTERANCES
+from shared.topology import GIVEN_UP, REPLIES, UTTERANCES
 
 log = structlog.get_logger(__name__)
+_SHORTEST = timedelta(seconds=1)  # between two looks
 
 
 class Redrive:
-    """Looks for overdue turns every quarter of the deadline."""
+    """Looks for overdue turns every quarter of the deadline, or as often as the grace of one that is given up."""
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Redrive:
         self._codecs = codecs
         self._deadline = timedelta(seconds=settings.turn_deadline_s)
         self._max_drives = settings.max_drives
+        self._grace = timedelta(seconds=settings.give_up_grace_s)
         self._road: Road | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gateway-redrive", daemon=True)
@@ -76,13 +81,16 @@ class Redrive:
         if self._road is None:
             raise Unavailable("gateway: is still starting; try again shortly")
         with self._road.transaction() as road:
-            overdue = self._ledger.overdue(road.session, self._deadline)
+            overdue = self._ledger.overdue(road.session, self._deadline, self._grace)
         return sum(self._drive(self._road, turn) for turn in overdue)
 
     def _drive(self, road: Road, turn: Overdue) -> bool:
         events = self._reader.news([turn.turn_id])
-        if turn.drives >= self._max_drives:
+        if turn.closing:
             self._give_up(road, turn, events)
+            return False
+        if turn.drives >= self._max_drives:
+            self._announce(road, turn, events[0].conversation_id)
             return False
         latest = _latest(events)
         with road.transaction() as session:
@@ -123,6 +131,15 @@ class Redrive:
             codecs=self._codecs,
         )
 
+    def _announce(self, road: Road, turn: Overdue, conversation_id: str) -> None:
+        """Tell generation that this turn's final reply will be the gateway's."""
+        given_up = turn_pb2.GivenUp(turn_id=turn.turn_id, conversation_id=conversation_id)
+        with road.transaction() as session:
+            if self._ledger.begin_to_close(session.session, turn):
+                trace = _first_trace(session.session, turn.turn_id)
+                outgoing = Outgoing(GIVEN_UP, conversation_id, given_up)
+                session.send(outgoing, cause_id=turn.turn_id, headers=trace)
+
     def _give_up(self, road: Road, turn: Overdue, events: list[LedgerEvent]) -> None:
         """Answer with an apology, in the ledger at once, and leave a dead letter that can be redriven."""
         latest = _latest(events)
@@ -141,7 +158,7 @@ class Redrive:
         log.error("turn without a final reply", turn_id=turn.turn_id, drives=turn.drives, topic=latest.topic)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._deadline.total_seconds() / 4):
+        while not self._stopping.wait(min(self._deadline / 4, max(self._grace, _SHORTEST)).total_seconds()):
             try:
                 self.sweep()
             except TransientError as error:

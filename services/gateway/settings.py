@@ -39,6 +39,12 @@ class GatewaySettings(Section):
     max_drives: int = Field(
         default=3, ge=0, le=20, description="How often a turn is driven again before it is given up"
     )
+    give_up_grace_s: float = Field(
+        default=3.0,
+        ge=0,
+        le=60,
+        description="Time between giving a turn up and the apology, in which a reply under way may still arrive",
+    )
     operator_roles: tuple[str, ...] = Field(
         default=("operator",), description="Roles that may read every turn of their tenant"
     )

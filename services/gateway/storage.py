@@ -38,6 +38,7 @@ class TurnRow(Base):
     answered_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     latency_ms: Mapped[float | None] = mapped_column(sa.Float)
     drives: Mapped[int]  # how often it was driven again
+    closing_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))  # giving it up was announced
     opened_by: Mapped[str | None] = mapped_column(sa.String(200))  # the client's event that did; null: a gateway's own
 
 

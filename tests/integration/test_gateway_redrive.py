@@ -16,7 +16,7 @@ from services.gateway.redrive import Redrive
 from services.gateway.storage import ReplyRow, TurnRow
 from shared.bus.codec import Codecs
 from shared.bus.envelope import Fetched, Wire, decode, encode
-from shared.topology import DEAD_LETTERS, DECISIONS, REPLIES, TRANSCRIPTS, UTTERANCES
+from shared.topology import DEAD_LETTERS, DECISIONS, GIVEN_UP, REPLIES, TRANSCRIPTS, UTTERANCES
 from tests.gateway_parts import SEAL, Gateway, journey, running_gateway, said_again, utterance_event
 
 pytestmark = pytest.mark.integration
@@ -27,7 +27,7 @@ ADA = principal_pb2.Principal(user_id="ada", roles=["resident"])
 @pytest.fixture
 def gateway(tmp_path: Path, database_url: str) -> Iterator[Gateway]:
     """A gateway over either database, that waits a minute for a reply and drives a turn twice."""
-    with running_gateway(tmp_path, database_url, turn_deadline_s=60, max_drives=2) as gateway:
+    with running_gateway(tmp_path, database_url, turn_deadline_s=60, max_drives=2, give_up_grace_s=0) as gateway:
         yield gateway
 
 
@@ -150,11 +150,11 @@ def test_a_turn_driven_in_vain_is_answered_with_an_apology_and_leaves_a_dead_let
 ) -> None:
     turn_id: str = gateway.client().post("/v1/utterances", json={"text": "hi", "locale": locale}).json()["turn_id"]
     driven = []
-    for seconds in (70, 130, 190, 250):
+    for seconds in (70, 130, 190, 190, 250):
         age(gateway, turn_id, seconds)
         driven.append(sweep(gateway))
 
-    assert driven == [1, 1, 0, 0]
+    assert driven == [1, 1, 0, 0, 0]
     assert state_of(gateway, turn_id) == ("answered", 2)
     shown = gateway.client().get(f"/v1/turns/{turn_id}").json()
     assert words in shown["reply"]["text"]
@@ -169,9 +169,50 @@ def test_a_turn_driven_in_vain_is_answered_with_an_apology_and_leaves_a_dead_let
     assert turn_pb2.Turn.FromString(letter.body).turn_id == turn_id
 
 
-def test_an_answer_after_the_apology_is_no_second_final_reply(gateway: Gateway) -> None:
+def test_before_the_apology_generation_is_told_to_keep_its_reply_back(gateway: Gateway) -> None:
     turn_id = accept(gateway)
     for seconds in (70, 130, 190):
+        age(gateway, turn_id, seconds)
+        sweep(gateway)
+
+    announced = gateway.road.sent[-1].outgoing
+    assert (announced.topic, announced.body) == (GIVEN_UP, turn_pb2.GivenUp(turn_id=turn_id, conversation_id=turn_id))
+    assert state_of(gateway, turn_id) == ("open", 2)
+
+
+def test_a_reply_that_was_under_way_while_the_turn_was_given_up_is_its_answer(gateway: Gateway) -> None:
+    turn_id = accept(gateway)
+    for seconds in (70, 130, 190):
+        age(gateway, turn_id, seconds)
+        sweep(gateway)
+    gateway.travel(turn_id, turn_id)
+    sent = len(gateway.road.sent)
+    sweep(gateway)
+
+    assert state_of(gateway, turn_id) == ("answered", 2)
+    assert len(gateway.road.sent) == sent, "no apology"
+
+
+def test_the_apology_waits_until_the_grace_is_over(tmp_path: Path, database_url: str) -> None:
+    with running_gateway(tmp_path, database_url, turn_deadline_s=60, max_drives=0, give_up_grace_s=30) as gateway:
+        turn_id = accept(gateway)
+        age(gateway, turn_id, 70)
+        for _ in range(3):
+            sweep(gateway)
+        assert [each.outgoing.topic for each in gateway.road.sent] == [TRANSCRIPTS, GIVEN_UP]
+
+        with gateway.database.transaction() as session:
+            long_ago = datetime.now(UTC) - timedelta(seconds=31)
+            session.execute(sa.update(TurnRow).where(TurnRow.turn_id == turn_id).values(closing_at=long_ago))
+        sweep(gateway)
+
+        assert gateway.road.sent[-1].outgoing.topic == REPLIES
+        assert state_of(gateway, turn_id) == ("answered", 0)
+
+
+def test_an_answer_after_the_apology_is_no_second_final_reply(gateway: Gateway) -> None:
+    turn_id = accept(gateway)
+    for seconds in (70, 130, 190, 191):
         age(gateway, turn_id, seconds)
         sweep(gateway)
 
@@ -183,7 +224,7 @@ def test_an_answer_after_the_apology_is_no_second_final_reply(gateway: Gateway) 
 
 def test_the_apology_that_comes_back_by_kafka_is_the_one_in_the_ledger(gateway: Gateway) -> None:
     turn_id = accept(gateway)
-    for seconds in (70, 130, 190):
+    for seconds in (70, 130, 190, 191):
         age(gateway, turn_id, seconds)
         sweep(gateway)
     outgoing = gateway.road.sent[-1].outgoing
@@ -198,7 +239,7 @@ def test_the_apology_that_comes_back_by_kafka_is_the_one_in_the_ledger(gateway: 
 
 def test_who_waits_for_the_answer_gets_the_apology(gateway: Gateway) -> None:
     turn_id = accept(gateway)
-    for seconds in (70, 130):
+    for seconds in (70, 130, 190):
         age(gateway, turn_id, seconds)
         sweep(gateway)
     with ThreadPoolExecutor(1) as pool:

@@ -16,6 +16,7 @@ from parley.v1 import (
     turn_pb2,
 )
 from services.generation.engine import Generator
+from services.generation.given_up import GivenUp
 from services.generation.handler import GenerationHandler
 from services.generation.service import build
 from services.generation.settings import GenerationSettings
@@ -51,10 +52,13 @@ def turn(*acts: generation_pb2.DialogueAct, locale: str = "", language: str = "e
     )
 
 
-def handled(generator: Generator, given: turn_pb2.Turn) -> tuple[Outgoing, turn_pb2.Turn]:
+def decided(given: turn_pb2.Turn) -> Event:
     now = datetime.now(UTC)
-    event = Event(topology.DECISIONS, 0, 0, "c1", "e1", "t", "s", now, given, received_at=now.timestamp())
-    (outgoing,) = GenerationHandler(generator).handle(event)
+    return Event(topology.DECISIONS, 0, 0, "c1", "e1", "t", "s", now, given, received_at=now.timestamp())
+
+
+def handled(generator: Generator, given: turn_pb2.Turn) -> tuple[Outgoing, turn_pb2.Turn]:
+    (outgoing,) = GenerationHandler(generator, GivenUp()).handle(decided(given))
     assert isinstance(outgoing.body, turn_pb2.Turn)
     return outgoing, outgoing.body
 
@@ -106,6 +110,26 @@ def test_an_event_handled_twice_sends_the_same(generator: Generator) -> None:
 
     assert first[1].reply == second[1].reply
     assert first[0].discriminator == second[0].discriminator
+
+
+def test_a_turn_that_was_given_up_gets_no_reply_but_what_comes_due_later(generator: Generator) -> None:
+    given, other = turn(generation_pb2.DialogueAct(type=TASK_DONE)), turn(generation_pb2.DialogueAct(type=TASK_DONE))
+    given_up = GivenUp()
+    handler = GenerationHandler(generator, given_up)
+    given_up.tell("c1", turn_pb2.GivenUp(turn_id=given.turn_id, conversation_id="c1"))
+
+    assert handler.handle(decided(given)) == []
+    assert len(handler.handle(decided(other))) == 1
+    given.decision.reply_kind = generation_pb2.REPLY_KIND_NOTIFICATION
+    assert len(handler.handle(decided(given))) == 1
+
+
+def test_the_turns_given_up_longest_ago_are_forgotten_first() -> None:
+    given_up = GivenUp(most=2)
+    for number in "123":
+        given_up.tell("c1", turn_pb2.GivenUp(turn_id=number, conversation_id="c1"))
+
+    assert [number in given_up for number in "123"] == [False, True, True]
 
 
 def test_the_service_hosts_the_template_backend_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
