@@ -38,7 +38,14 @@ def main() -> int:
     _console.print(f"starting {given.replicas} replicas of {len(SERVICES)} services, each a process, in {folder}")
     groups = {name: (name,) for name in SERVICES}
     with (
-        deployed(folder, groups, replicas=given.replicas, on_postgres=given.storage == "postgresql") as deployment,
+        deployed(
+            folder,
+            groups,
+            replicas=given.replicas,
+            on_postgres=given.storage == "postgresql",
+            turn_deadline=given.turn_deadline,
+            drives=given.drives,
+        ) as deployment,
         _console.status("") as status,
     ):
         for part in parts:
@@ -73,6 +80,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--kills", type=int, default=5, help="kills of each part")
     parser.add_argument("--rate", type=float, default=8.0, help="turns a second")
+    parser.add_argument("--turn-deadline", type=float, default=12.0, help="seconds until a turn is driven again")
+    parser.add_argument("--drives", type=int, default=8, help="drives until a turn is apologised for")
     parser.add_argument("--storage", choices=["postgresql", "sqlite"], default="postgresql")
     parser.add_argument("--report", type=Path, default=Path("build/chaos.json"), help="where the report is kept")
     return parser.parse_args()

@@ -153,6 +153,7 @@ def deployed(
     single: frozenset[str] = frozenset(),
     on_postgres: bool = True,
     turn_deadline: float = 12.0,
+    drives: int = 8,
     inbox: bool = True,
 ) -> Iterator[Deployment]:
     """A running deployment. `inbox` False, for the test of the audit alone, forgets what was handled before."""
@@ -174,7 +175,7 @@ def deployed(
         settings = {
             "PARLEY_DISPATCH_WEBHOOKS": str(targets),
             "PARLEY_GATEWAY_TURN_DEADLINE_S": str(turn_deadline),
-            "PARLEY_GATEWAY_MAX_DRIVES": "8",
+            "PARLEY_GATEWAY_MAX_DRIVES": str(drives),
         }
         stack = new_stack(folder / "data", **_SETTINGS, **settings)
         entry = [str(PARLEY)] if inbox else [sys.executable, "-m", "tests.chaos.without_inbox"]

@@ -41,6 +41,7 @@ class Witness:
         ] = []  # events to come again: when, and a number that tells them apart
         self._numbers = itertools.count()
         self._letters: set[bytes] = set()
+        self._began = time.time()
         self._forgotten = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
@@ -108,7 +109,8 @@ class Witness:
         event_id = headers.get("ce_id", b"").decode()
         with self._lock:
             if topic == DEAD_LETTERS:
-                self._letters.add(value)
+                if record.timestamp >= self._began * 1000:  # else it is of a load before this one
+                    self._letters.add(value)
                 return
             if topic == REPLIES:
                 turn = turn_pb2.Turn.FromString(value)

@@ -49,12 +49,15 @@ def fit(
     mean = _Mean(model, recipe.average) if recipe.average else None
     generator = torch.Generator().manual_seed(seed)
     lengths = [len(row) for row in ids]
+    quicker = torch.autocast("cpu", torch.bfloat16, enabled=recipe.half and bool(torch.cpu.get_capabilities()["avx512_bf16"]))
     for step, batch in enumerate(_batches(lengths, recipe, generator), start=1):
         rows, mask = pad([ids[i] for i in batch])
         wanted = torch.full_like(rows, _IGNORED)
         for place, index in enumerate(batch):
             wanted[place, : len(tags[index])] = torch.tensor(tags[index])
-        intent_logits, tag_logits = model(rows, mask)
+        with quicker:
+            intent_logits, tag_logits = model(rows, mask)
+        intent_logits, tag_logits = intent_logits.float(), tag_logits.float()
         loss = _loss(intent_logits, intents[batch], recipe.smoothing)
         if reader.labels.slots:
             loss = loss + _loss(tag_logits.flatten(0, 1), wanted.flatten(), 0.0)

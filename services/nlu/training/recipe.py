@@ -25,6 +25,7 @@ class Recipe:
     average: float = 0.0
     clip: float = 0.0
     centroids: bool = False
+    half: bool = False  # compute in bfloat16 where the processor does; weights and losses stay whole
     adapters: bool = False  # train low-rank adapters (LoRA) and the heads alone
 
 
@@ -41,6 +42,7 @@ METHODS = {
         average=0.998,
         clip=1.0,
         centroids=True,
+        half=True,
     ),
     "lora": Recipe(
         epochs=10, encoder_rate=1e-3, head_rate=1e-3, smoothing=0.1, clip=1.0, centroids=True, adapters=True
