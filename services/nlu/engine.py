@@ -5,13 +5,14 @@ A text that a template of the packs produces is understood beyond doubt; any oth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from itertools import islice
 
 from parley.v1 import nlu_pb2
 from services.nlu.artifact import Models
+from services.nlu.clauses import Clause, clauses, is_bare, partings, whole
 from services.nlu.corpus import LANGUAGES, OUT_OF_SCOPE, read_sentences
 from services.nlu.language import detect
 from services.nlu.lexicon import Lexicon
@@ -28,6 +29,7 @@ _ALTERNATIVES = 4
 _MOST_SLOTS = 64
 _LONGEST_MATCHED = 200  # characters; what is longer is no template's sentence, and costly to compare with all
 _LEAST_ALTERNATIVE = 0.01
+_SURE = 0.8  # of a part of a sentence that the model reads by itself
 
 
 def _now() -> datetime:
@@ -66,6 +68,7 @@ class NluEngine:
         self.version = models.version
         self._zone = zone
         self._models = models
+        self._acting = {intent.name for pack in packs for intent in pack.intents.values() if intent.action}
         self._domains = {intent: pack.name for pack in packs for intent in pack.intents} | models.domains
         lexicon = Lexicon(packs)
         self._slots = SlotFinder(packs, lexicon)
@@ -80,7 +83,43 @@ class NluEngine:
             reader.read(["hello 你好"])
 
     def understand_batch(self, requests: Sequence[Request]) -> list[nlu_pb2.Understanding]:
-        """One understanding a request, in order."""
+        """One understanding a request, in order. A text that asks for several things has one for each part too."""
+        understood = self._understand(requests)
+        runs = {
+            index: found
+            for index, (request, each) in enumerate(zip(requests, understood, strict=True))
+            if each.decided_by == MODEL and len(request.text) <= _LONGEST_MATCHED
+            if (found := clauses(request.text, each.language))
+        }
+        asked = [(index, clause) for index, found in runs.items() for run in found for clause in run]
+        parts = self._understand(
+            [replace(requests[index], text=requests[index].text[clause.start : clause.end]) for index, clause in asked]
+        )
+        by_clause = dict(zip(asked, parts, strict=True))
+        for index, found in runs.items():
+            understood[index] = self._parted(requests[index].text, index, found, by_clause) or understood[index]
+        return understood
+
+    def _parted(
+        self,
+        text: str,
+        index: int,
+        runs: list[list[Clause]],
+        parts: Mapping[tuple[int, Clause], nlu_pb2.Understanding],
+    ) -> nlu_pb2.Understanding | None:
+        """The understanding of a text in several requests, or None where it is no such text."""
+
+        def stands(clause: Clause) -> bool:
+            part = parts[index, clause]
+            sure = part.decided_by == TEMPLATE or part.confidence >= _SURE
+            acts = part.intent in self._acting and not part.out_of_scope
+            return sure and acts and not is_bare(text[clause.start : clause.end], part)
+
+        best = partings(runs, stands)
+        return whole(text, {clause: parts[index, clause] for clause in best}) if len(best) > 1 else None
+
+    def _understand(self, requests: Sequence[Request]) -> list[nlu_pb2.Understanding]:
+        """One understanding a request, each text taken as a whole."""
         results: dict[int, nlu_pb2.Understanding] = {}
         waiting: dict[str, list[_Waiting]] = {}
         for index, request in enumerate(requests):

@@ -14,10 +14,10 @@ from services.dialogue.engine.catalogue import Catalogue, Known
 from services.dialogue.engine.context import context_of, revised
 from services.dialogue.engine.flows import Flows, Step
 from services.dialogue.engine.frames import frames_of, tagged_values
-from services.dialogue.engine.heard import AFFIRM, CANCEL, DENY, HELP, REPEAT, Heard, hear, unheard
+from services.dialogue.engine.heard import AFFIRM, CANCEL, DENY, HELP, REPEAT, Heard, hear, hear_parts, unheard
 from services.dialogue.engine.outcomes import reported
 from services.dialogue.engine.policy import Policy
-from services.dialogue.engine.reference import follow_up, resolved
+from services.dialogue.engine.reference import follow_up, remembered, resolved
 from services.dialogue.engine.state import ConversationState, Flow, Frame
 from shared.packs import Pack
 
@@ -106,8 +106,11 @@ class DialogueEngine:
         if state.flow is not None:
             step = self._answering.proceed(state, state.flow, heard)
             if step is not None:
-                return step
+                return step if heard.intent == CANCEL else self._settled(step, state.flow, heard)
             state = replace(state, flow=None)
+        parts = [part for part in hear_parts(request, heard) if self._acts(part.intent)]
+        if len(parts) > 1:
+            return self._several(state, parts, heard)
         frames = follow_up(self._catalogue, heard, state)
         if frames:
             flow = _flow(state.last_intent, frames, heard, confidence=0.0)  # inferred: a medium risk is confirmed
@@ -119,11 +122,34 @@ class DialogueEngine:
             return self._request(state, known, heard)
         return state, self._conversation(state, known, heard)
 
+    def _several(self, state: ConversationState, parts: Sequence[Heard], heard: Heard) -> Step:
+        """Several requests in one sentence; "it" in one means what the one before it named."""
+        flows = []
+        so_far = state
+        for number, part in enumerate(parts):
+            known = self._catalogue[part.intent]
+            frames = resolved(known, frames_of(known, tagged_values(self._catalogue, known, part)), part.text, so_far)
+            so_far = remembered(so_far, known, frames)
+            flow = _flow(part.intent, frames, part, confidence=part.confidence)
+            flows.append(replace(flow, part=number))
+        return self._flows.pursue_all(state, flows, heard, f"{len(flows)} requests in one sentence")
+
+    def _settled(self, step: Step, before: Flow, heard: Heard) -> Step:
+        """Once a request is settled, the next of the same sentence that needs a question."""
+        state, decision = step
+        if state.flow is not None or not before.then:
+            return step
+        state, following = self._flows.pursue_all(state, before.then, heard, "the next request of the same sentence")
+        return state, decisions.joined(decision, following)
+
     def _request(self, state: ConversationState, known: Known, heard: Heard) -> Step:
         frames = frames_of(known, tagged_values(self._catalogue, known, heard))
         frames = resolved(known, frames, heard.text, state)
         flow = _flow(known.intent.name, frames, heard, confidence=heard.confidence)
         return self._flows.pursue(state, flow, heard, f"intent {known.intent.name}")
+
+    def _acts(self, intent: str) -> bool:
+        return intent in self._catalogue and bool(self._catalogue[intent].intent.action)
 
     def _conversation(self, state: ConversationState, known: Known, heard: Heard) -> dialogue_pb2.Decision:
         """Intents without an action: questions, and what keeps a conversation going."""

@@ -75,6 +75,19 @@ def executed(tasks: Sequence[dispatch_pb2.Task], *, flow: str, reason: str) -> d
     )
 
 
+def joined(first: dialogue_pb2.Decision | None, second: dialogue_pb2.Decision) -> dialogue_pb2.Decision:
+    """Both: what is said, and what is done, in their order. A question beside tasks is put when these have ended."""
+    if first is None:
+        return second
+    both = dialogue_pb2.Decision()
+    both.CopyFrom(first)
+    both.MergeFrom(second)  # lists grow; flow and step are those of the second
+    both.reason = f"{first.reason}; {second.reason}"
+    del both.route[:]
+    both.route.extend(ACT if both.tasks else SPEAK)
+    return both
+
+
 def arguments(frame: Mapping[str, str]) -> dict[str, str]:
     """A frame as the arguments of a task: without empty values, within the contract's limit."""
     return {slot: value[:_LONGEST_VALUE] for slot, value in frame.items() if value}

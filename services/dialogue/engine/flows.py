@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from parley.v1 import dialogue_pb2, dispatch_pb2, generation_pb2
@@ -40,6 +41,22 @@ class Flows:
             reason = f"{why}; risk {risk} at confidence {flow.confidence:.2f} is confirmed first"
             return replace(state, flow=replace(flow, failed_asks=0)), self.prompt(flow, reason)
         return self.execute(state, flow, confirmed=False, why=why)
+
+    def pursue_all(self, state: ConversationState, flows: Sequence[Flow], heard: Heard, why: str) -> Step:
+        """Several requests of one sentence: what can be done is done, and one question is asked at a time."""
+        decision: dialogue_pb2.Decision | None = None
+        waiting: list[Flow] = []
+        for flow in flows:
+            after, next_decision = self.pursue(replace(state, flow=None), flow, heard, why)
+            if after.flow is not None and state.flow is not None:
+                waiting.append(flow)
+                continue
+            state = replace(after, flow=after.flow or state.flow)
+            decision = decisions.joined(decision, next_decision)
+        if state.flow is not None and waiting:
+            state = replace(state, flow=replace(state.flow, then=tuple(waiting)))
+        assert decision is not None, "at least one flow"
+        return state, decision
 
     def execute(self, state: ConversationState, flow: Flow, *, confirmed: bool, why: str) -> Step:
         """Have the flow's tasks done."""
@@ -111,4 +128,5 @@ class Flows:
 
 def _task_id(flow: Flow, known: Known, index: int) -> str:
     """The same from the question to the deed, so that a yes heard twice does nothing twice."""
-    return derived_id(flow.turn_id, known.action.name, str(index))
+    place = f"{flow.part}.{index}" if flow.part else str(index)
+    return derived_id(flow.turn_id, known.action.name, place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parley.v1 import asr_pb2, dialogue_pb2, nlu_pb2
@@ -35,6 +35,21 @@ class Heard:
     confidence: float
     slots: tuple[nlu_pb2.Slot, ...]
     tagged_as: str  # nlu's intent even where it is out of scope: what its slots' names belong to
+
+
+def hear_parts(request: dialogue_pb2.DecideRequest, whole: Heard) -> tuple[Heard, ...]:
+    """Each of several requests in one utterance, or nothing where it is one."""
+    return tuple(
+        replace(
+            whole,
+            text=part.text,
+            intent=part.understanding.intent,
+            confidence=part.understanding.confidence,
+            slots=tuple(part.understanding.slots),
+            tagged_as=part.understanding.intent,
+        )
+        for part in request.understanding.parts
+    )
 
 
 def unheard(request: dialogue_pb2.DecideRequest) -> str:

@@ -42,6 +42,7 @@ def reported(request: dialogue_pb2.DecideRequest, catalogue: Catalogue) -> dialo
     outcomes = sorted({dispatch_pb2.TaskOutcome.Name(result.outcome) for result in ended})
     return decisions.spoken(
         *(_act(result, tasks, request.previous.flow, catalogue) for result in ended),
+        *request.previous.acts,  # a question beside the tasks
         reason=f"{len(ended)} task(s) ended: {', '.join(outcomes)}",
         flow=request.previous.flow,
         step="report",

@@ -47,6 +47,8 @@ class Flow:
     asked_at: datetime
     asked: str = ""  # the slot asked for; empty while a yes or no is awaited
     failed_asks: int = 0
+    part: int = 0  # which of several requests in one sentence
+    then: tuple[Flow, ...] = ()  # requests of the same sentence that need a question too, once this one is settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,18 +49,21 @@ def fit(
     mean = _Mean(model, recipe.average) if recipe.average else None
     generator = torch.Generator().manual_seed(seed)
     lengths = [len(row) for row in ids]
-    quicker = torch.autocast("cpu", torch.bfloat16, enabled=recipe.half and bool(torch.cpu.get_capabilities()["avx512_bf16"]))
+    half = recipe.half and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    passes = 2 if recipe.agreement else 1
     for step, batch in enumerate(_batches(lengths, recipe, generator), start=1):
         rows, mask = pad([ids[i] for i in batch])
         wanted = torch.full_like(rows, _IGNORED)
         for place, index in enumerate(batch):
             wanted[place, : len(tags[index])] = torch.tensor(tags[index])
-        with quicker:
-            intent_logits, tag_logits = model(rows, mask)
-        intent_logits, tag_logits = intent_logits.float(), tag_logits.float()
-        loss = _loss(intent_logits, intents[batch], recipe.smoothing)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            intent_logits, tag_logits = model(rows.repeat(passes, 1), mask.repeat(passes, 1))
+        intent_logits = intent_logits.float()
+        loss = _loss(intent_logits, intents[batch].repeat(passes), recipe.smoothing)
+        if recipe.agreement:
+            loss = loss + recipe.agreement * _disagreement(*intent_logits.chunk(2))
         if reader.labels.slots:
-            loss = loss + _loss(tag_logits.flatten(0, 1), wanted.flatten(), 0.0)
+            loss = loss + _loss(tag_logits.float().flatten(0, 1), wanted.repeat(passes, 1).flatten(), 0.0)
         torch.autograd.backward(loss)
         if recipe.clip:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
@@ -117,6 +120,14 @@ def _loss(logits: Tensor, wanted: Tensor, smoothing: float) -> Tensor:
     if bool((wanted == _IGNORED).all()):
         return logits.sum() * 0.0
     return nn.functional.cross_entropy(logits, wanted, ignore_index=_IGNORED, label_smoothing=smoothing)
+
+
+def _disagreement(one: Tensor, other: Tensor) -> Tensor:
+    """Mean of the two Kullback-Leibler divergences between two passes of the same sentences."""
+    ours, theirs = one.log_softmax(-1), other.log_softmax(-1)
+    there = nn.functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+    back = nn.functional.kl_div(theirs, ours, reduction="batchmean", log_target=True)
+    return (there + back) / 2
 
 
 @torch.no_grad()

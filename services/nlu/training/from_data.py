@@ -136,7 +136,7 @@ def _fit_one(
         fit_chinese.fit(reader, with_intent, lambda share: report("zh", share), order.seed)
         return reader
     recipe = METHODS[order.method]
-    recipe = replace(recipe, epochs=order.epochs) if order.epochs else recipe
+    recipe = replace(recipe, epochs=order.epochs) if order.epochs else recipe.sized(len(examples))
     english_reader = EnglishReader.from_base(_base(order.base), labels)
     fit_english.fit(english_reader, examples, lambda share: report("en", share), order.seed, recipe)
     return english_reader

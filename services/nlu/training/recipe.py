@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+_EPOCHS = (5, 10)  # fewest and most where the size of the data decides
+_SENTENCES = 100_000  # read in all, as far as these bounds allow
+_LEAST_STEPS = 300  # of data so small that some epochs would be over at once
+_MOST_EPOCHS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,10 +16,11 @@ class Recipe:
 
     `average`: decay a step of the exponential mean of the weights that is kept in the end (0: the last weights);
     `clip`: the longest gradient (0: any); `centroids`: the intent head begins at the mean sentence vector of each
-    intent.
+    intent; `agreement`: weight of the divergence between two passes of a sentence under different dropout (R-Drop,
+    Liang et al., 2021; 0: one pass).
     """
 
-    epochs: int
+    epochs: int  # 0: by the size of the data, see `sized`
     batch: int = 32
     encoder_rate: float = 1e-4
     head_rate: float = 2e-3
@@ -25,8 +31,16 @@ class Recipe:
     average: float = 0.0
     clip: float = 0.0
     centroids: bool = False
+    agreement: float = 0.0
     half: bool = False  # compute in bfloat16 where the processor does; weights and losses stay whole
     adapters: bool = False  # train low-rank adapters (LoRA) and the heads alone
+
+    def sized(self, sentences: int) -> Recipe:
+        """The recipe with its epochs, for so many sentences."""
+        fewest, most = _EPOCHS
+        epochs = self.epochs or min(most, max(fewest, round(_SENTENCES / sentences)))
+        needed = -(-_LEAST_STEPS * self.batch // sentences)
+        return replace(self, epochs=max(epochs, min(needed, _MOST_EPOCHS)))
 
 
 # The bundled packs: few sentences, two minutes. Freezing two layers saves a third of the time and loses little.
@@ -34,7 +48,7 @@ PACKS = Recipe(epochs=5, frozen_layers=2)
 
 METHODS = {
     "full": Recipe(
-        epochs=8,
+        epochs=0,
         encoder_rate=2e-4,
         head_rate=2e-3,
         layer_decay=0.9,
@@ -42,6 +56,7 @@ METHODS = {
         average=0.998,
         clip=1.0,
         centroids=True,
+        agreement=1.0,
         half=True,
     ),
     "lora": Recipe(
