@@ -23,7 +23,7 @@ from shared.errors import InvalidInput
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _BASE_FILES = ("config.json", "tokenizer.json", "model.safetensors")
-_MOST_TOKENS = 64
+_MOST_TOKENS = 96
 
 
 class JointEncoder(nn.Module):

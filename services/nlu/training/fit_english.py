@@ -39,9 +39,43 @@ def fit(
     if recipe.centroids:
         _begin_at_centroids(model, ids, intents)
     adapted = _add_adapters(model, seed) if recipe.adapters else None
+    beginning = {name: weight.detach().clone() for name, weight in _learning(model)}
+    soup = {name: torch.zeros_like(weight) for name, weight in beginning.items()}
+    for run in range(recipe.runs):
+        with torch.no_grad():
+            for name, weight in _learning(model):
+                weight.copy_(beginning[name])
+        _run(reader, ids, tags, intents, recipe, seed + run, _part_of(progress, run, recipe.runs))
+        for name, weight in _learning(model):
+            soup[name] += weight.detach() / recipe.runs
+    with torch.no_grad():
+        for name, weight in _learning(model):
+            weight.copy_(soup[name])
+    if adapted is not None:
+        model.encoder = cast("BertModel", adapted.merge_and_unload())
+    model.eval()
+
+
+def _part_of(progress: Callable[[float], None], run: int, runs: int) -> Callable[[float], None]:
+    """How far one run is, told as how far all of them are."""
+    return lambda share: progress((run + share) / runs)
+
+
+def _run(
+    reader: EnglishReader,
+    ids: Sequence[list[int]],
+    tags: Sequence[list[int]],
+    intents: Tensor,
+    recipe: Recipe,
+    seed: int,
+    progress: Callable[[float], None],
+) -> None:
+    """One training of the reader's model, from the weights it has."""
+    torch.manual_seed(seed)
+    model = reader.model
     model.train()
     optimizer = torch.optim.AdamW(_groups(model, recipe), weight_decay=0.01)
-    steps = recipe.epochs * -(-len(examples) // recipe.batch)
+    steps = recipe.epochs * -(-len(ids) // recipe.batch)
     warm = recipe.warm_up
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / (warm * steps), (steps - step) / (steps * (1 - warm)))
@@ -50,20 +84,16 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     lengths = [len(row) for row in ids]
     half = recipe.half and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-    passes = 2 if recipe.agreement else 1
     for step, batch in enumerate(_batches(lengths, recipe, generator), start=1):
         rows, mask = pad([ids[i] for i in batch])
         wanted = torch.full_like(rows, _IGNORED)
         for place, index in enumerate(batch):
             wanted[place, : len(tags[index])] = torch.tensor(tags[index])
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            intent_logits, tag_logits = model(rows.repeat(passes, 1), mask.repeat(passes, 1))
-        intent_logits = intent_logits.float()
-        loss = _loss(intent_logits, intents[batch].repeat(passes), recipe.smoothing)
-        if recipe.agreement:
-            loss = loss + recipe.agreement * _disagreement(*intent_logits.chunk(2))
+            intent_logits, tag_logits = model(rows, mask)
+        loss = _loss(intent_logits.float(), intents[batch], recipe.smoothing)
         if reader.labels.slots:
-            loss = loss + _loss(tag_logits.float().flatten(0, 1), wanted.repeat(passes, 1).flatten(), 0.0)
+            loss = loss + _loss(tag_logits.float().flatten(0, 1), wanted.flatten(), 0.0)
         torch.autograd.backward(loss)
         if recipe.clip:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
@@ -75,9 +105,11 @@ def fit(
         progress(step / steps)
     if mean is not None:
         mean.give(model)
-    if adapted is not None:
-        model.encoder = cast("BertModel", adapted.merge_and_unload())
-    model.eval()
+
+
+def _learning(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """The weights that are trained, by name."""
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
 
 
 class _Mean:
@@ -85,22 +117,18 @@ class _Mean:
 
     def __init__(self, model: JointEncoder, decay: float) -> None:
         self._decay = decay
-        self._weights = {
-            name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad
-        }
+        self._weights = {name: weight.detach().clone() for name, weight in _learning(model)}
 
     @torch.no_grad()
     def take(self, model: JointEncoder, step: int) -> None:
         decay = min(self._decay, (1 + step) / (10 + step))
-        for name, weight in model.named_parameters():
-            if name in self._weights:
-                self._weights[name].lerp_(weight, 1 - decay)
+        for name, weight in _learning(model):
+            self._weights[name].lerp_(weight, 1 - decay)
 
     @torch.no_grad()
     def give(self, model: JointEncoder) -> None:
-        for name, weight in model.named_parameters():
-            if name in self._weights:
-                weight.copy_(self._weights[name])
+        for name, weight in _learning(model):
+            weight.copy_(self._weights[name])
 
 
 def _encode(reader: EnglishReader, examples: Sequence[Example]) -> tuple[list[list[int]], list[list[int]]]:
@@ -120,14 +148,6 @@ def _loss(logits: Tensor, wanted: Tensor, smoothing: float) -> Tensor:
     if bool((wanted == _IGNORED).all()):
         return logits.sum() * 0.0
     return nn.functional.cross_entropy(logits, wanted, ignore_index=_IGNORED, label_smoothing=smoothing)
-
-
-def _disagreement(one: Tensor, other: Tensor) -> Tensor:
-    """Mean of the two Kullback-Leibler divergences between two passes of the same sentences."""
-    ours, theirs = one.log_softmax(-1), other.log_softmax(-1)
-    there = nn.functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
-    back = nn.functional.kl_div(theirs, ours, reduction="batchmean", log_target=True)
-    return (there + back) / 2
 
 
 @torch.no_grad()

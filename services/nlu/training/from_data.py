@@ -30,7 +30,9 @@ from shared.artifacts import Artifact, Description, write_artifact
 from shared.errors import InvalidInput
 
 REPORT = "report.html"
-_HELD_OUT, _HELD_OUT_OUTSIDE = 0.05, 0.3  # shares of each intent's sentences, and of those out of scope
+# Shares held out: of each intent's sentences where a line in and out of scope is drawn by them, or a temperature alone;
+# and of the sentences out of scope.
+_HELD_OUT_FOR_LINE, _HELD_OUT, _HELD_OUT_OUTSIDE = 0.05, 0.02, 0.3
 _READ_AT_ONCE = 64
 
 
@@ -95,7 +97,8 @@ def hold_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], lis
     held_out: list[Example] = []
     for intent, mine in sorted(by_intent.items()):
         mixed = sorted(mine, key=lambda each: hashlib.sha256(f"{seed} {each.source} {each.text}".encode()).digest())
-        share = _HELD_OUT_OUTSIDE if intent == OUT_OF_SCOPE else _HELD_OUT
+        inside = _HELD_OUT_FOR_LINE if OUT_OF_SCOPE in by_intent else _HELD_OUT
+        share = _HELD_OUT_OUTSIDE if intent == OUT_OF_SCOPE else inside
         count = min(len(mine) - 1, max(1, round(share * len(mine))))
         held_out += mixed[:count]
         learnt += mixed[count:]
