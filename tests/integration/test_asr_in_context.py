@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from parley.v1 import asr_pb2, dialogue_pb2, turn_pb2
 from services.asr import service as asr
 from services.asr.contexts import Contexts
+from services.asr.engine.context.wording import is_number, words
 from services.asr.engine.listener import Listener
 from services.asr.evaluation import evaluate, read_manifest
 from services.asr.expecting import Expecting
@@ -187,6 +188,37 @@ def test_expecting_commands_adds_no_error_to_speech_that_is_none(
     biased = evaluate(listener, recordings, expecting.of_packs(["smart_home", "conversation", "customer_service"]))
 
     assert biased.errors <= plain.errors
+
+
+def test_digits_are_heard_within_the_floor_where_a_number_was_asked_for(
+    listener: Listener, expecting: Expecting, shared_data: Path
+) -> None:
+    recordings = read_manifest(shared_data / "speech" / "manifest.jsonl", "fsdd_digits")[2::4]  # looked at: every [::4]
+
+    figures = evaluate(listener, recordings, expecting.of_packs(["customer_service"], expect="number"))
+
+    assert figures.words >= 40
+    assert figures.wer <= 0.15, figures.wrong
+
+
+def test_who_is_asked_for_a_number_and_says_something_else_is_not_taken_to_have_said_one(
+    listener: Listener, expecting: Expecting, shared_data: Path
+) -> None:
+    manifest = shared_data / "speech" / "manifest.jsonl"
+    recordings = [
+        each
+        for name in ("rhasspy_commands", "pocketsphinx_librivox", "ljspeech")
+        for each in read_manifest(manifest, name)
+    ]
+    asked = expecting.of_packs(["smart_home", "conversation", "customer_service"], expect="number")
+
+    heard = [
+        words(listener.transcribe(asr_pb2.Audio(data=each.audio.read_bytes()), "en", asked).transcript.text)
+        for each in recordings
+    ]
+
+    assert len(heard) >= 20
+    assert [said for said in heard if said and all(map(is_number, said))] == []
 
 
 @pytest.mark.parametrize("expect", ["", "number"])

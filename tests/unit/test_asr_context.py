@@ -129,6 +129,19 @@ def test_a_slot_that_was_asked_for_is_expected(contexts: Contexts, expecting: Ex
     assert expected.fit(words("five")) > expected.fit(words("bye"))
 
 
+def test_who_was_asked_for_a_number_may_still_ask_for_something_else(expecting: Expecting) -> None:
+    asked = expecting.of_packs(["smart_home", "conversation"], expect="number")
+
+    assert asked.fit(words("cancel the timer")) > asked.fit(words("panther the tiger")) + 10
+    assert asked.fit(words("seven")) > asked.fit(words("cancel the timer"))
+
+
+def test_an_answer_is_expected_even_where_no_pack_is(expecting: Expecting) -> None:
+    asked = expecting.of_packs([], expect="number")
+
+    assert asked.fit(words("seven")) > asked.fit(words("heaven"))
+
+
 def test_the_text_that_fits_wins_and_the_plain_one_stays_on_record(home: Expectation) -> None:
     speech = EncodedSpeechDouble(
         {"Set kitchen lights from red.": -1.0, "Set kitchen lights to red.": -5.0}, ["Set kitchen lights to red."]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from parley.v1.asr_pb2 import TranscriptOutcome
-from services.asr.engine.interface import Passage, Recognition
+from services.asr.engine.interface import PLAIN, Passage, Recognition, Weighing
 from services.asr.engine.judgement import Limits, judge
 from services.asr.engine.outcome import Unheard
 
@@ -49,6 +49,16 @@ def test_certain_words_stand_even_where_no_speech_was_heard() -> None:
     digit = replace(COMMAND, text="7.", log_probability=-0.3, no_speech_probability=0.8)
 
     assert judge(Recognition((digit,), "en"), LIMITS, 0.4) == (digit,)
+
+
+def test_words_that_answer_what_was_asked_need_less_of_the_sound() -> None:
+    four = replace(COMMAND, text="Four.", log_probability=-1.1)
+    asked = Weighing(PLAIN, "no other text is worth more", "Four.", answers=True)
+
+    assert judge(Recognition((four,), "en", asked), LIMITS, 0.5) == (four,)
+    assert refusal(four).outcome == TranscriptOutcome.TRANSCRIPT_OUTCOME_UNINTELLIGIBLE
+    with pytest.raises(Unheard):
+        judge(Recognition((replace(four, log_probability=-1.4),), "en", asked), LIMITS, 0.5)
 
 
 def test_guesses_are_unintelligible() -> None:

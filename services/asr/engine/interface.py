@@ -111,6 +111,7 @@ class Weighing:
     reason: str
     plain: str  # what was heard without context
     weighed: tuple[Weighed, ...] = ()
+    answers: bool = False  # the winner is an answer to the question that was asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Limits:
     no_speech_probability: float = 0.7  # above it, and uncertain of its words, the recogniser heard no speech
     certain_log_probability: float = -0.5  # words this certain stand even where it heard no speech
     least_log_probability: float = -1.0  # below it, words are guesses
+    least_of_answer: float = -1.3  # the same of words that answer what was asked: one of few, and half known before
     most_compression: float = 2.4  # texts that compress better than this repeat themselves
 
 
@@ -51,8 +52,10 @@ def judge(recognition: Recognition, limits: Limits, speech_seconds: float) -> tu
     no_speech = _mean_no_speech(kept)
     if no_speech > limits.no_speech_probability and certainty < limits.certain_log_probability:
         raise _noise(f"a no-speech probability of {no_speech:.2f}")
-    if certainty < limits.least_log_probability:
-        raise _unintelligible(f"a mean log-probability of {certainty:.2f}, under {limits.least_log_probability:g}")
+    answers = recognition.weighing is not None and recognition.weighing.answers
+    least = min(limits.least_log_probability, limits.least_of_answer) if answers else limits.least_log_probability
+    if certainty < least:
+        raise _unintelligible(f"a mean log-probability of {certainty:.2f}, under {least:g}")
     if _SUBTITLES.search(" ".join(passage.text for passage in kept)):
         raise _unintelligible("words of film subtitles, which the model writes where it understands nothing")
     return tuple(kept)

@@ -39,26 +39,10 @@ def fit(
     if recipe.centroids:
         _begin_at_centroids(model, ids, intents)
     adapted = _add_adapters(model, seed) if recipe.adapters else None
-    beginning = {name: weight.detach().clone() for name, weight in _learning(model)}
-    soup = {name: torch.zeros_like(weight) for name, weight in beginning.items()}
-    for run in range(recipe.runs):
-        with torch.no_grad():
-            for name, weight in _learning(model):
-                weight.copy_(beginning[name])
-        _run(reader, ids, tags, intents, recipe, seed + run, _part_of(progress, run, recipe.runs))
-        for name, weight in _learning(model):
-            soup[name] += weight.detach() / recipe.runs
-    with torch.no_grad():
-        for name, weight in _learning(model):
-            weight.copy_(soup[name])
+    _run(reader, ids, tags, intents, recipe, seed, progress)
     if adapted is not None:
         model.encoder = cast("BertModel", adapted.merge_and_unload())
     model.eval()
-
-
-def _part_of(progress: Callable[[float], None], run: int, runs: int) -> Callable[[float], None]:
-    """How far one run is, told as how far all of them are."""
-    return lambda share: progress((run + share) / runs)
 
 
 def _run(
@@ -70,8 +54,7 @@ def _run(
     seed: int,
     progress: Callable[[float], None],
 ) -> None:
-    """One training of the reader's model, from the weights it has."""
-    torch.manual_seed(seed)
+    """Train the reader's model from the weights it has."""
     model = reader.model
     model.train()
     optimizer = torch.optim.AdamW(_groups(model, recipe), weight_decay=0.01)

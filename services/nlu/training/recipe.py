@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-_EPOCHS = (4, 10)  # fewest and most where the size of the data decides
-_SENTENCES = 60_000  # read in a run, as far as these bounds allow
+_EPOCHS = (6, 10)  # fewest and most where the size of the data decides
+_SENTENCES = 100_000  # read in all, as far as these bounds allow
 _LEAST_STEPS = 300  # of data so small that some epochs would be over at once
 _MOST_EPOCHS = 60
 
@@ -16,8 +16,7 @@ class Recipe:
 
     `average`: decay a step of the exponential mean of the weights that is kept in the end (0: the last weights);
     `clip`: the longest gradient (0: any); `centroids`: the intent head begins at the mean sentence vector of each
-    intent; `runs`: how many trainings with other batches the weights are the mean of (a model soup, Wortsman et al.,
-    2022).
+    intent.
     """
 
     epochs: int  # 0: by the size of the data, see `sized`
@@ -31,7 +30,6 @@ class Recipe:
     average: float = 0.0
     clip: float = 0.0
     centroids: bool = False
-    runs: int = 1
     half: bool = False  # compute in bfloat16 where the processor does; weights and losses stay whole
     adapters: bool = False  # train low-rank adapters (LoRA) and the heads alone
 
@@ -56,7 +54,6 @@ METHODS = {
         average=0.998,
         clip=1.0,
         centroids=True,
-        runs=3,
         half=True,
     ),
     "lora": Recipe(

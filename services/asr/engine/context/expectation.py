@@ -18,7 +18,9 @@ _NAMING = 3  # entities of a pack of which a name that it does not know may be
 _MOST_NAMES = 60
 _MOST_SENTENCES = 24
 _LONGEST_REPLY = 200  # characters of the last reply that are shown
-_OTHERWISE = 14.0  # by how much less likely (natural logarithm) anything else is once an answer was asked for
+_OTHERWISE = 14.0  # by how much less likely (natural logarithm) anything else is once an answer was asked for ...
+_INSTEAD = 3.0  # ... and by how much a request of the packs is: people change their mind
+_FAMILIAR = -3.2  # a word, its end counted: from here on a text is such a request
 # Digits out of order: with them in order, the recogniser counts on.
 _SHUFFLED_DIGITS = tuple(DIGIT_WORDS[digit] for digit in (7, 3, 9, 0, 2, 5, 8, 1, 6, 4))
 
@@ -71,7 +73,9 @@ class Expectation:
         scores = [domain.model.log_probability(text, extra.get(domain.pack.name)) for domain in self.domains]
         if self.asked is None:
             return max(scores, default=-100.0)
-        return max(_answers(self.asked).log_probability(text), *(score - _OTHERWISE for score in scores))
+        familiar = max(scores, default=-100.0) / (len(text) + 1) >= _FAMILIAR
+        instead = _INSTEAD if familiar else _OTHERWISE
+        return max([_answers(self.asked).log_probability(text), *(score - instead for score in scores)])
 
     def vocabulary(self) -> frozenset[str]:
         """The words of the packs, of this home's names and of numbers; of numbers alone where one was asked for."""

@@ -34,10 +34,11 @@ class Weights:
     """How much each side counts; natural logarithms. Chosen on spoken coffee orders and 12 home commands."""
 
     fit: float = 0.5
+    fit_of_answer: float = 0.8  # where a question was asked: what else somebody may say is rare
     word: float = 1.0  # for each word: without it, texts that leave words out win
     margin: float = 1.0  # by how much another text must be worth more than the plain one
     most_loss: float = 6.0  # of acoustic probability against the plain text
-    most_loss_of_answer: float = 10.0  # the same, where a question was asked
+    most_loss_of_answer: float = 7.5  # the same, where a question was asked
     least_fit: float = -6.0  # a word of a text, its end counted too
     most_hypotheses: int = 10
     most_within: int = 3  # of those found within the domain's own words
@@ -83,8 +84,10 @@ def _settled(plain: Passage, heard: Words, expected: Expected, weights: Weights)
 
 
 def _choose(heard: Words, weighed: dict[Words, Weighed], expected: Expected, weights: Weights) -> Weighing:
+    fit = weights.fit_of_answer if expected.answer else weights.fit
+
     def worth(said: Words) -> float:
-        return weighed[said].acoustic + weights.fit * weighed[said].fit + weights.word * len(said)
+        return weighed[said].acoustic + fit * weighed[said].fit + weights.word * len(said)
 
     plain = weighed[heard]
     eligible = [said for said in weighed if said == heard or _may_win(said, heard, weighed, expected, weights)]
@@ -99,7 +102,8 @@ def _choose(heard: Words, weighed: dict[Words, Weighed], expected: Expected, wei
         gained = weighed[best].fit - plain.fit
         reason = f"fits by {gained:.1f} better, sounds by {lost:.1f} worse"
     chosen = PLAIN if best == heard else BIASED
-    return Weighing(chosen, reason, plain.text, tuple(weighed[said] for said in ordered))
+    answers = expected.answer and weighed[best].fit / (len(best) + 1) >= weights.sure_fit
+    return Weighing(chosen, reason, plain.text, tuple(weighed[said] for said in ordered), answers)
 
 
 def _may_win(said: Words, heard: Words, weighed: dict[Words, Weighed], expected: Expected, weights: Weights) -> bool:
