@@ -11,7 +11,7 @@ from services.asr.engine.context.expectation import Asked, Expectation
 from shared.errors import InvalidInput
 from shared.packs import EntityType, Pack
 
-KINDS = ("number", "code", "percentage", "temperature", "duration", "time")
+KINDS = ("number", "code", "percentage", "temperature", "duration", "time", "money")
 _USUAL = "en"
 
 

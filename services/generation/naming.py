@@ -110,8 +110,11 @@ class Wording:
                 return self.speech.duration(number)
             plain = f"{number:g}"
             return {"percentage": f"{plain}%", "temperature": self.speech.degrees(plain)}.get(kind, plain)
-        if kind == "time":
+        if kind in ("time", "date"):
             return self._moment(value, now)
+        if kind == "money":
+            amount, _, currency = value.partition(" ")
+            return self.speech.money(amount.removesuffix(".00"), currency) if currency else ""
         return value if kind == "verbatim" else value.strip(_TRIM)
 
     def _moment(self, value: str, now: datetime | None) -> str:

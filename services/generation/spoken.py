@@ -23,6 +23,9 @@ class Speech(Protocol):
 
     def degrees(self, value: str) -> str: ...
 
+    def money(self, amount: str, currency: str) -> str:
+        """An amount of an ISO 4217 currency."""
+
     def choices(self, names: Sequence[str]) -> str: ...
 
     def sentence(self, text: str) -> str:
@@ -56,6 +59,10 @@ class English:
         )
         return f"{named} {at}".strip()
 
+    def money(self, amount: str, currency: str) -> str:
+        sign = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency)
+        return f"{sign}{amount}" if sign else f"{amount} {currency}"
+
     def degrees(self, value: str) -> str:
         return f"{value} degree{'' if value == '1' else 's'}"
 
@@ -86,6 +93,10 @@ class Chinese:
             return at
         named = "今天" if day == today else "明天" if _follows(day, today) else f"{day.month} 月 {day.day} 日"
         return f"{named}{at}"
+
+    def money(self, amount: str, currency: str) -> str:
+        names = {"CNY": "元", "USD": "美元", "EUR": "欧元", "GBP": "英镑", "JPY": "日元", "CHF": "瑞士法郎"}
+        return f"{amount} {names.get(currency, currency)}"
 
     def degrees(self, value: str) -> str:
         return f"{value} 度"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _HAN = re.compile(f"[{HAN}]")
-_SIGNS = "%°#"  # say something about the number next to them
+_SIGNS = "%°#$€£¥"  # say something about the number next to them
 _JOINERS = ".:-/"  # kept inside things like 7:30, 21.5 and A-1234
 _DROPPED = "'’‘`´"  # "what's" is heard as "whats"
 

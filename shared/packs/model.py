@@ -28,8 +28,8 @@ class EntityValue:
 class EntityType:
     """What a slot can hold: a closed list of values, or an open kind.
 
-    Kinds: "list", "percentage" (0 to 100), "temperature" (degrees Celsius), "duration" (seconds), "time" (ISO 8601
-    local), "number", "code" (letters and digits), "text".
+    Kinds: "list", "percentage" (0 to 100), "temperature" (degrees Celsius), "duration" (seconds), "time" and "date"
+    (ISO 8601, local), "money" ("25.50 EUR"), "number", "code" (letters and digits), "text".
     """
 
     name: str

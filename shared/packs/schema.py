@@ -43,7 +43,9 @@ class ValueEntry(_Entry):
 class EntityEntry(_Entry):
     """What a slot can hold."""
 
-    kind: Literal["list", "percentage", "temperature", "duration", "time", "number", "code", "text"] = "list"
+    kind: Literal[
+        "list", "percentage", "temperature", "duration", "time", "date", "money", "number", "code", "text"
+    ] = "list"
     values: list[ValueEntry] = []
 
     @model_validator(mode="after")

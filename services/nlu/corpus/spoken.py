@@ -8,11 +8,13 @@ from functools import lru_cache
 from hassil.numbers import get_rbnf_engine
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+           "november", "december")  # fmt: skip
 _SECONDS = {"en": ("seconds", "secs"), "zh": ("秒", "秒钟")}
 
 
 def speak(kind: str, language: str, rng: random.Random) -> str:
-    """A phrase for a value of `kind` ("percentage", "temperature", "duration", "time", "code" or "number")."""
+    """A phrase for a value of `kind`, one of the open ones of `shared.packs.model.EntityType` but free text."""
     match kind, language:
         case "percentage", "en":
             return _percentage_en(rng)
@@ -31,6 +33,16 @@ def speak(kind: str, language: str, rng: random.Random) -> str:
             return _time_en(rng)
         case "time", _:
             return _time_zh(rng)
+        case "date", "en":
+            return _date_en(rng)
+        case "date", _:
+            return _date_zh(rng)
+        case "money", "en":
+            return _money_en(rng)
+        case "money", _:
+            return (
+                f"{_number(rng.randint(1, 500), language, rng)}{rng.choice(('块', '块钱', '元', '元', '欧元', '美元'))}"
+            )
         case "code", _:
             return _code(language, rng)
     return _number(rng.randint(1, 100), language, rng)
@@ -118,6 +130,37 @@ def _time_zh(rng: random.Random) -> str:
     return rng.choice((
         day + part + clock, day + part + clock, part + clock, clock, f"{day or '明天'}{part}", "今晚" + clock,
         "明早" + clock,
+    ))  # fmt: skip
+
+
+def _date_en(rng: random.Random) -> str:
+    day, month = rng.randint(1, 28), rng.choice(_MONTHS)
+    ordinal = f"{day}{'th' if 4 <= day <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
+    weekday = rng.choice(_WEEKDAYS)
+    return rng.choice((
+        weekday, f"next {weekday}", f"this {weekday}", "today", "tomorrow", "the day after tomorrow",
+        f"the {ordinal} of {month}", f"{month} {ordinal}", f"{month} {day}",
+        f"in {_number(rng.randint(2, 9), 'en', rng)} days", "in two weeks",
+    ))  # fmt: skip
+
+
+def _date_zh(rng: random.Random) -> str:
+    day = rng.choice("一二三四五六日")
+    return rng.choice((
+        f"周{day}", f"下周{day}", f"这周{day}", f"星期{day}", "今天", "明天", "后天",
+        f"{_number(rng.randint(1, 12), 'zh', rng)}月{_number(rng.randint(1, 28), 'zh', rng)}{rng.choice('号号日')}",
+        f"{_number(rng.randint(2, 9), 'zh', rng)}天后",
+    ))  # fmt: skip
+
+
+def _money_en(rng: random.Random) -> str:
+    number = _number(rng.randint(2, 500), "en", rng)
+    small = _number(rng.choice((20, 25, 50, 75, 99)), "en", rng)
+    sign = rng.choice("$€£")
+    return rng.choice((
+        f"{number} dollars", f"{number} euros", f"{number} pounds", f"{sign}{rng.randint(2, 500)}",
+        f"{sign}{rng.randint(2, 99)}.{rng.choice((20, 25, 50, 99))}", f"{number} dollars and {small} cents",
+        f"{number} euros {small}", f"{small} cents",
     ))  # fmt: skip
 
 

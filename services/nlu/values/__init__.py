@@ -1,4 +1,4 @@
-"""Finds values of the open kinds (numbers, durations, times, codes) in normalised text and writes them in normal form.
+"""Finds values of the open kinds (numbers, durations, times, days, money, codes) and writes them in normal form.
 
 A closed list of values is the lexicon's business; free text has no form to find.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.nlu.values.codes import codes
+from services.nlu.values.dates import dates
 from services.nlu.values.durations import durations
 from services.nlu.values.mention import Mention
+from services.nlu.values.money import sums
 from services.nlu.values.quantities import bare_numbers, percentages, temperatures
 from services.nlu.values.times import times
 
@@ -34,6 +36,10 @@ def find(kind: str, text: str, language: str, now: datetime) -> list[Mention]:
             found = durations(text, language)
         case "time":
             found = times(text, language, now)
+        case "date":
+            found = dates(text, language, now)
+        case "money":
+            found = sums(text, language)
         case "code":
             found = codes(text, language)
         case "number":

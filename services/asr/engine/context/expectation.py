@@ -13,7 +13,7 @@ from services.asr.engine.context.wording import DIGIT_WORDS, NUMBER_WORDS, sente
 from services.asr.engine.interface import Prompt
 
 # Entities whose values are numbers, or hold one.
-NUMERIC = frozenset({"number", "code", "percentage", "temperature", "duration", "time"})
+NUMERIC = frozenset({"number", "code", "percentage", "temperature", "duration", "time", "money"})
 _NAMING = 3  # entities of a pack of which a name that it does not know may be
 _MOST_NAMES = 60
 _MOST_SENTENCES = 24
@@ -106,7 +106,12 @@ def _answers(asked: Asked) -> LanguageModel:
     """Scores answers to a question for one slot."""
     value = NUMBER if asked.numeric else "{value}"
     around = ("{}", "{}", "{}", "the {}", "in the {}", "{} please", "its {}", "it is {}", "make it {}", "number {}")
-    units = {"percentage": ("{} percent",), "temperature": ("{} degrees",), "time": ("at {}", "{} am", "{} pm")}
+    units = {
+        "percentage": ("{} percent",),
+        "temperature": ("{} degrees",),
+        "time": ("at {}", "{} am", "{} pm"),
+        "money": ("{} dollars", "{} euros", "{} pounds"),
+    }
     durations = tuple("{} " + unit for unit in ("seconds", "minutes", "hours", "minute", "hour", "days"))
     more = durations if asked.kind == "duration" else units.get(asked.kind, ())
     phrases = {words(name): ("{value}",) for name in asked.names}

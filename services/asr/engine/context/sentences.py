@@ -28,6 +28,8 @@ _SPOKEN: dict[str, tuple[str, ...]] = {
     "temperature": (NUMBER, f"{NUMBER} degrees"),
     "duration": (f"{NUMBER} minutes", f"{NUMBER} seconds", f"{NUMBER} hours", f"a minute and {NUMBER} seconds"),
     "time": (NUMBER, f"{NUMBER} am", f"{NUMBER} pm", f"{NUMBER} oclock", f"{NUMBER} {NUMBER}", "tomorrow morning"),
+    "date": ("today", "tomorrow", "next friday", "monday", f"in {NUMBER} days"),
+    "money": (f"{NUMBER} dollars", f"{NUMBER} euros", f"{NUMBER} pounds"),
     "number": (NUMBER,),
     "code": (NUMBER,),
 }
