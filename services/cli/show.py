@@ -40,15 +40,21 @@ def summary(stage: str, turn: dict[str, Any]) -> str:
     return _summary(stage, turn.get(_SECTIONS.get(stage, "")))
 
 
+def _understood(section: dict[str, Any]) -> str:
+    slots = ", ".join(f"{slot['name']}={slot['value']}" for slot in section.get("slots", []))
+    scope = " (out of scope)" if section.get("out_of_scope") else ""
+    return f"{section.get('intent', '')}({slots}) {section.get('confidence', 0):.2f}{scope}"
+
+
 def _summary(stage: str, section: Any) -> str:
     if not section:
         return ""
     if stage == "asr":
         return str(section.get("text") or section.get("outcome", ""))
     if stage == "nlu":
-        slots = ", ".join(f"{slot['name']}={slot['value']}" for slot in section.get("slots", []))
-        scope = " (out of scope)" if section.get("out_of_scope") else ""
-        return f"{section.get('intent', '')}({slots}) {section.get('confidence', 0):.2f}{scope}"
+        parts = [part["understanding"] for part in section.get("parts", [])] or [section]
+        heard = f" as {section['text']!r}" if section.get("text") else ""
+        return "; ".join(map(_understood, parts)) + heard
     if stage == "dialogue":
         acts = [act["type"].removeprefix("DIALOGUE_ACT_TYPE_").lower() for act in section.get("acts", [])]
         tasks = [task["action"] for task in section.get("tasks", [])]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 
 from parley.v1 import asr_pb2, models_pb2, nlu_pb2, stage_pb2, turn_pb2
 from services.nlu.engine import NONE
+from services.nlu.hypotheses import best, is_doubtful, rivals
 from services.nlu.language import detect
 from services.nlu.understander import Understander
 from shared import topology
@@ -38,8 +39,8 @@ class TranscriptHandler:
             return [road.forward(event, turn, stage_pb2.STAGE_NLU, topology.UNDERSTANDINGS, engine_seconds=0.0)]
         # A redelivered event must give the same "tomorrow", so the clock is the event's, not the machine's.
         said = turn.utterance.said_at.ToDatetime(UTC) if turn.utterance.HasField("said_at") else event.time
-        understood = self._understander.understand(transcript.text, turn.utterance.locale, said)
-        turn.understanding.CopyFrom(understood.value)
+        understood, seconds = self._understand(transcript, turn.utterance.locale, said)
+        turn.understanding.CopyFrom(understood)
         model = models_pb2.ModelVersion(name="nlu", version=self._understander.version)
         return [
             road.forward(
@@ -47,10 +48,20 @@ class TranscriptHandler:
                 turn,
                 stage_pb2.STAGE_NLU,
                 topology.UNDERSTANDINGS,
-                engine_seconds=understood.seconds,
+                engine_seconds=seconds,
                 models=[model],
             )
         ]
+
+    def _understand(
+        self, transcript: asr_pb2.Transcript, locale: str, said: datetime
+    ) -> tuple[nlu_pb2.Understanding, float]:
+        """What the transcript means, by the hypothesis that means something, and the engine's seconds."""
+        first = self._understander.understand(transcript.text, locale, said)
+        others = rivals(transcript) if is_doubtful(first.value) else []
+        more = [self._understander.understand(text, locale, said) for text in others]
+        chosen = best(first.value, [(text, each.value) for text, each in zip(others, more, strict=True)])
+        return chosen, first.seconds + sum(each.seconds for each in more)
 
 
 def _write_typed(turn: turn_pb2.Turn) -> None:

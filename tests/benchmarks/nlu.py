@@ -10,15 +10,20 @@ import argparse
 import gzip
 import hashlib
 import json
+import statistics
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from services.nlu.artifact import load_models
 from services.nlu.dataset import languages_of, read_dataset
+from services.nlu.model.english import EnglishReader, pad
 from services.nlu.scores import judge
 from services.nlu.training.from_data import Order, train_from_data
 from services.nlu.training.threads import all_cores
@@ -31,6 +36,7 @@ FLOORS: dict[str, dict[str, float]] = {
     "hwu64": {"intent_accuracy": 0.915},
 }
 _AT_MOST = {"in_scope_rejected"}
+_TIMED = 300  # sentences, one by one
 _NO_SOONER = 5  # seconds between two lines of progress
 
 
@@ -67,9 +73,35 @@ def measure(file: Path, method: str, epochs: int, seed: int) -> dict[str, float 
         artifact = train_from_data(order, progress)
         rows = read_dataset(test)
         examples = [row.example(each) for row, each in zip(rows, languages_of(rows), strict=True)]
-        scores, _ = judge(load_models(artifact), examples)
+        models = load_models(artifact)
+        scores, _ = judge(models, examples)
+        reader = models.readers["en"]
+        assert isinstance(reader, EnglishReader)
+        ours, bare = alone(reader, [example.text for example in examples])
         print("\r", end="")
-        return asdict(scores) | {"training_seconds": artifact.description.metrics["training_seconds"]}
+        return asdict(scores) | {
+            "training_seconds": artifact.description.metrics["training_seconds"],
+            "one_sentence_ms": round(ours, 2),
+            "bare_encoder_ms": round(bare, 2),
+            "ratio_to_bare": round(ours / bare, 2),
+        }
+
+
+def alone(reader: EnglishReader, texts: list[str]) -> tuple[float, float]:
+    """Median milliseconds of one sentence: the reader's, and its encoder's with the tokenizer and nothing else."""
+
+    def bare(text: str) -> None:
+        with torch.inference_mode():
+            reader.model.encoder(*pad([reader.tokenizer.encode(text).ids]))
+
+    times: dict[str, list[float]] = {"ours": [], "bare": []}
+    calls: dict[str, Callable[[str], object]] = {"ours": lambda text: reader.read([text]), "bare": bare}
+    for text in texts[:: max(1, len(texts) // _TIMED)]:
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call(text)
+            times[name].append(1000 * (time.perf_counter() - began))
+    return statistics.median(times["ours"]), statistics.median(times["bare"])
 
 
 def main() -> int:

@@ -261,3 +261,26 @@ def test_the_trained_artifact_says_where_it_comes_from_and_how_good_it_is() -> N
     assert description.lineage["examples"]["en"] > 1000
     assert description.metrics["en_intent_accuracy"] > 0.6
     assert {"text", "language"} == set(description.signature.inputs)
+
+
+def test_a_hypothesis_that_means_something_is_understood_instead_of_a_text_that_does_not(
+    understander: Understander,
+) -> None:
+    texts = {"burn on the chicken bride": -2.0, "turn on the kitchen light": -3.5, "turn off the tv": -30.0}
+    transcript = asr_pb2.Transcript(
+        text="burn on the chicken bride",
+        language="en",
+        confidence=0.4,
+        outcome=asr_pb2.TRANSCRIPT_OUTCOME_RECOGNIZED,
+        hypotheses=[asr_pb2.Hypothesis(text=text, acoustic=acoustic) for text, acoustic in texts.items()],
+    )
+    spoken = turn_pb2.Utterance(audio=asr_pb2.Audio(data=b"RIFF"), locale="en")
+
+    turn = handled(understander, turn_of(spoken, transcript))
+    transcript.confidence = 0.95
+    clear = handled(understander, turn_of(spoken, transcript))
+
+    assert (turn.understanding.intent, turn.understanding.text) == ("turn_on", "turn on the kitchen light")
+    assert turn.transcript.text == "burn on the chicken bride"
+    assert "sure" in turn.understanding.text_reason
+    assert clear.understanding.text == ""

@@ -64,7 +64,7 @@ def unheard(request: dialogue_pb2.DecideRequest) -> str:
 def hear(request: dialogue_pb2.DecideRequest, catalogue: Catalogue, at: datetime) -> Heard:
     """Read an utterance. A bare yes, no or cancel is taken at its word, whatever nlu made of it."""
     understanding = request.understanding
-    text = request.transcript.text.strip()
+    text = understanding.text.strip() or request.transcript.text.strip()
     known = understanding.intent in catalogue and not understanding.out_of_scope
     if understanding.intent == CANCEL and understanding.confidence < _CERTAIN_ENOUGH_TO_STOP:
         known = False
