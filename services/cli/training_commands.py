@@ -36,6 +36,7 @@ def train_nlu(
     language: Annotated[str, typer.Option(help="en or zh; default: what each sentence is written in")] = "",
     epochs: Annotated[int, typer.Option(min=0, help="Rounds over the data; 0: the method's own")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed, data and machine give the same model")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; auto is the GPU where there is one")] = "auto",
     report: Annotated[Path | None, typer.Option(help="Write the report here too; it is in the artifact")] = None,
 ) -> None:
     """Learn intents and slots from labelled sentences; the folder is an artifact that nlu can serve."""
@@ -45,7 +46,7 @@ def train_nlu(
         from services.nlu.training.progress import shown
         from services.nlu.training.threads import all_cores
 
-        order = Order(data, out_folder, base, method, language, seed, epochs)
+        order = Order(data, out_folder, base, method, language, seed, epochs, device)
         found = languages_of(read_dataset(data), language)
         parts = {each: found.count(each) / len(found) for each in sorted(set(found))}
         with all_cores(), shown(f"Training on {data.name}", parts, console) as progress:

@@ -87,15 +87,15 @@ def calibrate_to(labels: Labels, logits: Floats, intents: Sequence[str]) -> Cali
 
 
 def energies(labels: Labels, logits: Floats) -> Floats:
-    """How much speaks for any intent in scope, less what speaks against it: high for what a pack serves.
+    """How much speaks for any intent in scope: high for what a model serves.
 
     The free energy of Liu, Wang, Owens and Li, "Energy-based Out-of-distribution Detection" (2020), with its sign
-    turned, less the logit of the out-of-scope class.
+    turned, over the intents in scope. The logit of the out-of-scope class is left out: it learns from the few sentences
+    there are, and on CLINC150 the line is sharper without it.
     """
     inside = np.delete(logits, labels.out_of_scope, axis=-1)
     most = inside.max(axis=-1, keepdims=True)
-    total = np.log(np.exp(inside - most).sum(axis=-1)) + most.squeeze(-1)
-    result: Floats = total - logits[..., labels.out_of_scope]
+    result: Floats = np.log(np.exp(inside - most).sum(axis=-1)) + most.squeeze(-1)
     return result
 
 

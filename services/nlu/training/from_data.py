@@ -24,6 +24,7 @@ from services.nlu.model.chinese import ChineseReader
 from services.nlu.model.english import EnglishReader
 from services.nlu.scores import Scores, judge
 from services.nlu.training import fit_chinese, fit_english
+from services.nlu.training.device import AUTO, device_of
 from services.nlu.training.progress import Report
 from services.nlu.training.recipe import METHODS
 from shared.artifacts import Artifact, Description, write_artifact
@@ -47,6 +48,7 @@ class Order:
     language: str = ""
     seed: int = 1
     epochs: int = 0  # 0: as many as the method says
+    device: str = AUTO  # of the English reader; the Chinese one is so small that it trains on the processor
 
 
 def train_from_data(order: Order, report: Report, found: Sequence[str] | None = None) -> Artifact:
@@ -58,6 +60,7 @@ def train_from_data(order: Order, report: Report, found: Sequence[str] | None = 
     languages = list(found) if found is not None else languages_of(rows, order.language)
     labels = labels_of(rows, order.data)
     _check(order, languages)
+    device_of(order.device)
     examples: dict[str, list[Example]] = defaultdict(list)
     for row, language in zip(rows, languages, strict=True):
         example = row.example(language)
@@ -141,7 +144,8 @@ def _fit_one(
     recipe = METHODS[order.method]
     recipe = replace(recipe, epochs=order.epochs) if order.epochs else recipe.sized(len(examples))
     english_reader = EnglishReader.from_base(_base(order.base), labels)
-    fit_english.fit(english_reader, examples, lambda share: report("en", share), order.seed, recipe)
+    device = device_of(order.device)
+    fit_english.fit(english_reader, examples, lambda share: report("en", share), order.seed, recipe, device)
     return english_reader
 
 

@@ -15,8 +15,9 @@ class Recipe:
     """`layer_decay`: each layer learns so much slower than the one above; `smoothing`: of the intents' labels.
 
     `average`: decay a step of the exponential mean of the weights that is kept in the end (0: the last weights);
-    `clip`: the longest gradient (0: any); `centroids`: the intent head begins at the mean sentence vector of each
-    intent.
+    `clip`: the longest gradient (0: any); `adversarial`: how far the word embeddings are moved against each batch, for
+    a second pass that takes as long as the first (0: no such pass); `centroids`: the intent head begins at the mean
+    sentence vector of each intent.
     """
 
     epochs: int  # 0: by the size of the data, see `sized`
@@ -29,6 +30,7 @@ class Recipe:
     smoothing: float = 0.0
     average: float = 0.0
     clip: float = 0.0
+    adversarial: float = 0.0
     centroids: bool = False
     half: bool = False  # compute in bfloat16 where the processor does; weights and losses stay whole
     adapters: bool = False  # train low-rank adapters (LoRA) and the heads alone
@@ -53,6 +55,7 @@ METHODS = {
         smoothing=0.1,
         average=0.998,
         clip=1.0,
+        adversarial=1.0,
         centroids=True,
         half=True,
     ),
