@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from parley.v1 import asr_pb2, asr_pb2_grpc, stage_pb2, turn_pb2
+from services.asr.evaluation.spelling import comparable
 from services.asr.service import build
 from shared import topology
 from shared.bus.envelope import check
@@ -63,7 +64,7 @@ def turn_of(service: Service, utterance: turn_pb2.Utterance) -> turn_pb2.Turn:
 def test_a_spoken_utterance_becomes_a_turn_with_its_words(service: Service) -> None:
     turn = turn_of(service, turn_pb2.Utterance(audio=asr_pb2.Audio(data=clip("turn_on_the_kitchen_light"))))
 
-    assert turn.transcript.text == "turn on the kitchen light"
+    assert comparable(turn.transcript.text, "en") == "turn on the kitchen light"
     assert turn.transcript.outcome == asr_pb2.TRANSCRIPT_OUTCOME_RECOGNIZED
     assert list(turn.route.next) == [stage_pb2.STAGE_NLU, stage_pb2.STAGE_DIALOGUE]
     (visit,) = turn.route.visits

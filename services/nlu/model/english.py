@@ -46,7 +46,9 @@ class JointEncoder(nn.Module):
         return _mean(self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
 
     def freeze_lower_layers(self, layers: int) -> None:
-        """Keep the embeddings and the first `layers` as they are."""
+        """Keep the first `layers` as they are, and the embeddings below them; with 0 all of it learns."""
+        if not layers:
+            return
         for module in (self.encoder.embeddings, *self.encoder.encoder.layer[:layers]):
             for parameter in module.parameters():
                 parameter.requires_grad_(False)
