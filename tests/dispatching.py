@@ -14,6 +14,7 @@ from parley.v1 import dispatch_pb2, nlu_pb2, principal_pb2, turn_pb2
 from services.dispatch.connectors.base import Connector
 from services.dispatch.connectors.clock import ClockConnector, LocalTime
 from services.dispatch.connectors.home import HomeConnector
+from services.dispatch.connectors.lists import ListConnector
 from services.dispatch.connectors.reminders import ReminderConnector
 from services.dispatch.connectors.tickets import TicketConnector
 from services.dispatch.engine import Dispatcher, occasion_of
@@ -36,6 +37,7 @@ def dispatcher() -> Dispatcher:
         TicketConnector(PACKS),
         ReminderConnector(EAST),
         ClockConnector(EAST),
+        ListConnector(),
     ]
     return Dispatcher(PACKS, connectors)
 

@@ -12,6 +12,7 @@ from parley.v1 import dispatch_pb2_grpc, stage_pb2
 from services.dispatch.connectors.base import Connector
 from services.dispatch.connectors.clock import ClockConnector, LocalTime
 from services.dispatch.connectors.home import HomeConnector
+from services.dispatch.connectors.lists import ListConnector
 from services.dispatch.connectors.reminders import ReminderConnector
 from services.dispatch.connectors.tickets import TicketConnector
 from services.dispatch.connectors.virtual_home import furnish
@@ -41,7 +42,13 @@ def build(storage: StorageSettings) -> Service:
     local = LocalTime(ZoneInfo(settings.time_zone) if settings.time_zone else None)
     home = HomeConnector(packs)
     webhooks = load_webhooks(settings.webhooks, packs)
-    connectors: list[Connector] = [home, TicketConnector(packs), ReminderConnector(local), ClockConnector(local)]
+    connectors: list[Connector] = [
+        home,
+        TicketConnector(packs),
+        ReminderConnector(local),
+        ClockConnector(local),
+        ListConnector(),
+    ]
     dispatcher = Dispatcher(packs, connectors, webhooks)
     database = Database(storage.database_for("dispatch"))
     outside = Outside(database, _now, most_attempts=settings.outside_attempts)

@@ -1,4 +1,4 @@
-"""Dispatch's tables: tasks done, the virtual home, tickets, reminders."""
+"""Dispatch's tables: tasks done, the virtual home, lists, tickets, reminders."""
 
 from __future__ import annotations
 
@@ -86,6 +86,30 @@ class DeviceRow(Base):
     locked: Mapped[bool | None]
     target_temperature: Mapped[float | None]  # degrees Celsius
     temperature: Mapped[float | None]  # degrees Celsius
+    speed: Mapped[int | None]  # percent
+    fan_mode: Mapped[str | None] = mapped_column(sa.String(100))
+    volume: Mapped[int | None]  # percent
+    muted: Mapped[bool | None]
+    activity: Mapped[str | None] = mapped_column(sa.String(100))
+    media: Mapped[str | None] = mapped_column(sa.String(500))
+    track: Mapped[int | None]
+    announcement: Mapped[str | None] = mapped_column(sa.String(500))
+
+
+class ListItemRow(Base):
+    """One item of a list; `owner`: who shares it besides the tenant, see `services.dispatch.connectors.lists`."""
+
+    __tablename__ = "dispatch_list_item"
+    __table_args__ = (sa.Index("ix_dispatch_list_item_list", "tenant", "owner", "list"),)
+
+    number: Mapped[int] = mapped_column(_NUMBER, primary_key=True, autoincrement=True)  # in the order they were added
+    task_id: Mapped[str] = mapped_column(sa.String(36), unique=True)
+    tenant: Mapped[str] = mapped_column(sa.String(200))
+    owner: Mapped[str] = mapped_column(sa.String(220))
+    list: Mapped[str] = mapped_column(sa.String(100))
+    item: Mapped[str] = mapped_column(sa.String(500))
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TicketRow(Base):

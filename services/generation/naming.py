@@ -24,6 +24,8 @@ _LIKE = {
     "low": "number",
     "high": "number",
     "count": "number",
+    "count_on": "number",
+    "items": "verbatim",
     "answer": "verbatim",
     "text": "verbatim",
     "reply": "verbatim",
@@ -86,6 +88,9 @@ class Wording:
         if form == "clock":
             moment = read_moment(value)
             return self.speech.clock(moment[1]) if moment and moment[1] else ""
+        if form == "day":
+            moment = read_moment(value)
+            return self.speech.day(moment[0]) if moment and moment[0] else ""
         return self._said(entity, value, said.now)
 
     def _said(self, entity: str, value: str, now: datetime | None) -> str:

@@ -21,6 +21,9 @@ class Speech(Protocol):
     def moment(self, day: date | None, wall: time | None, today: date | None) -> str:
         """A day and time as an adverb: "tomorrow at 5:00 PM"; without a day, or today, the time alone."""
 
+    def day(self, day: date) -> str:
+        """A day of a year as a name: "22 November"."""
+
     def degrees(self, value: str) -> str: ...
 
     def money(self, amount: str, currency: str) -> str:
@@ -50,14 +53,11 @@ class English:
         at = f"at {self.clock(wall)}" if wall is not None else ""
         if day is None or (day == today and at):
             return at
-        named = (
-            "today"
-            if day == today
-            else "tomorrow"
-            if _follows(day, today)
-            else f"on {day.day} {_MONTHS.split()[day.month - 1]}"
-        )
+        named = "today" if day == today else "tomorrow" if _follows(day, today) else f"on {self.day(day)}"
         return f"{named} {at}".strip()
+
+    def day(self, day: date) -> str:
+        return f"{day.day} {_MONTHS.split()[day.month - 1]}"
 
     def money(self, amount: str, currency: str) -> str:
         sign = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency)
@@ -91,8 +91,11 @@ class Chinese:
         at = self.clock(wall) if wall is not None else ""
         if day is None or (day == today and at):
             return at
-        named = "今天" if day == today else "明天" if _follows(day, today) else f"{day.month} 月 {day.day} 日"
+        named = "今天" if day == today else "明天" if _follows(day, today) else self.day(day)
         return f"{named}{at}"
+
+    def day(self, day: date) -> str:
+        return f"{day.month} 月 {day.day} 日"
 
     def money(self, amount: str, currency: str) -> str:
         names = {"CNY": "元", "USD": "美元", "EUR": "欧元", "GBP": "英镑", "JPY": "日元", "CHF": "瑞士法郎"}

@@ -33,7 +33,9 @@ EXAMPLES = {
     "brightness": "40", "temperature": "20.5", "duration": "3660", "remaining": "59.6", "subject": "call mum.",
     "time": "2026-11-22T17:05+01:00", "due_at": "2026-11-23T09:00:00+01:00", "order_id": "A-77", "ticket_id": "T1001",
     "kind": "hand_off", "status": "in_progress", "state": "on", "previous_state": "mixed", "count": "2",
-    "position": "100",
+    "position": "100", "speed": "40", "volume": "60", "fan_mode": "low", "media": "jazz", "message": "dinner is ready",
+    "item": "milk", "items": "milk; eggs", "list": "shopping", "robot": "vacuum", "weather": "rainy", "count_on": "1",
+    "date": "2026-11-22",
     "argument": "brightness", "low": "0", "high": "100", "opened_at": "2026-11-22T10:00:00+00:00", "weekday": "7",
 }  # fmt: skip
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
+from home_assistant_intents import get_intents
 
 from services.nlu.corpus import LANGUAGES, OUT_OF_SCOPE, Example, read_sentences, sample
 from services.nlu.corpus.home_assistant import sample_home_assistant
@@ -124,3 +127,28 @@ def test_the_version_changes_with_the_sentences_and_with_nothing_else(tmp_path: 
 
     assert model_version([pack]) == model_version([same])
     assert model_version([pack]) != model_version([changed])
+
+
+def test_every_intent_of_home_assistant_is_served() -> None:
+    plan = yaml.safe_load((SMART_HOME.path / "sentences" / "home_assistant.yaml").read_text(encoding="utf-8"))
+    theirs = {name for code in plan["languages"].values() for name in (get_intents(code) or {})["intents"]}
+    becomes = {row["from"]: row["becomes"] for row in plan["sentences"]}
+    ours = set(SMART_HOME.intents) | {pack.name for pack in PACKS}
+
+    page = (Path(__file__).parents[2] / "docs" / "smart-home.md").read_text(encoding="utf-8")
+
+    assert theirs == set(becomes) | set(plan["served"]) == set(re.findall(r"`(Hass\w+)`", page))
+    assert set(becomes.values()) | {each for served in plan["served"].values() for each in served} <= ours
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sentences_of_home_assistant_teach_the_intents_they_become(language: str) -> None:
+    plan = yaml.safe_load((SMART_HOME.path / "sentences" / "home_assistant.yaml").read_text(encoding="utf-8"))
+    there = set((get_intents(plan["languages"][language]) or {})["intents"])
+    sentences = read_sentences(PACKS, language)
+
+    taught = {
+        each.intent for each in sample_home_assistant(SMART_HOME, sentences, Lexicon(PACKS), per_intent=10, seed=7)
+    }
+
+    assert taught == {row["becomes"] for row in plan["sentences"] if row["from"] in there}

@@ -57,7 +57,7 @@ class ClockConnector:
 
     def __init__(self, local: LocalTime) -> None:
         self._local = local
-        self._tell: dict[str, Callable[[datetime], Mapping[str, str]]] = {"clock.time": _time}
+        self._tell: dict[str, Callable[[datetime], Mapping[str, str]]] = {"clock.time": _told, "clock.date": _told}
 
     @property
     def actions(self) -> frozenset[str]:
@@ -68,7 +68,7 @@ class ClockConnector:
         return succeeded(self._tell[task.action](self._local.of(occasion.now)))
 
 
-def _time(wall: datetime) -> Mapping[str, str]:
+def _told(wall: datetime) -> Mapping[str, str]:
     return {
         "time": wall.isoformat(timespec="minutes"),
         "date": wall.date().isoformat(),

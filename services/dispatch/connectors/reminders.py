@@ -33,6 +33,10 @@ class ReminderConnector:
             "reminders.cancel_timer": self._cancel,
             "reminders.pause_timer": self._pause,
             "reminders.resume_timer": self._resume,
+            "reminders.cancel_all_timers": self._cancel_all,
+            "reminders.extend_timer": lambda task, occasion, session: self._lengthen(task, occasion, session, 1),
+            "reminders.shorten_timer": lambda task, occasion, session: self._lengthen(task, occasion, session, -1),
+            "reminders.timer_status": self._status,
         }
 
     @property
@@ -117,6 +121,34 @@ class ReminderConnector:
         timer.state, timer.remaining, timer.due_at = RUNNING, None, occasion.now + timedelta(seconds=left)
         return succeeded({**told(timer, self._local), "remaining": f"{left:.0f}"})
 
+    def _cancel_all(self, task: dispatch_pb2.Task, occasion: Occasion, session: Session) -> dispatch_pb2.TaskResult:
+        timers = session.scalars(_timers(occasion, RUNNING, PAUSED).with_for_update()).all()
+        if not timers:
+            raise TaskFailed("no_timer", f"{task.action}: there is no timer")
+        for timer in timers:
+            timer.state = CANCELLED
+        return succeeded({"kind": TIMER, "state": CANCELLED, "count": str(len(timers))})
+
+    def _lengthen(
+        self, task: dispatch_pb2.Task, occasion: Occasion, session: Session, direction: int
+    ) -> dispatch_pb2.TaskResult:
+        change = direction * _duration(task, _LONGEST_TIMER)
+        timer = _latest(task, occasion, session, RUNNING, PAUSED, of_length=False)
+        left = timedelta(seconds=_left(timer, occasion.now) if timer.state == RUNNING else timer.remaining or 0.0)
+        left += change
+        if not timedelta() < left <= _LONGEST_TIMER:
+            detail = f"duration: leaves {left.total_seconds():.0f} s; a timer has from 1 s to {_LONGEST_TIMER} left"
+            raise TaskFailed("invalid_value", detail, argument="duration")
+        timer.due_at = occasion.now + left
+        if timer.state == PAUSED:
+            timer.remaining = left.total_seconds()
+        return succeeded({**told(timer, self._local), "remaining": f"{left.total_seconds():.0f}"})
+
+    def _status(self, task: dispatch_pb2.Task, occasion: Occasion, session: Session) -> dispatch_pb2.TaskResult:
+        timer = _latest(task, occasion, session, RUNNING, PAUSED)
+        left = _left(timer, occasion.now) if timer.state == RUNNING else timer.remaining or 0.0
+        return succeeded({**told(timer, self._local), "remaining": f"{left:.0f}"})
+
 
 def told(row: ReminderRow, local: LocalTime) -> dict[str, str]:
     """What is told of a reminder: `duration` and `remaining` in seconds, `due_at` as the wall shows it."""
@@ -138,8 +170,8 @@ def _left(timer: ReminderRow, now: datetime) -> float:
     return max(0.0, (timer.due_at - now).total_seconds())
 
 
-def _latest(task: dispatch_pb2.Task, occasion: Occasion, session: Session, *states: str) -> ReminderRow:
-    """The timer meant: of the given length where one is named, else the one set last. Locked until the commit."""
+def _timers(occasion: Occasion, *states: str) -> sa.Select[ReminderRow]:
+    """The speaker's timers in one of `states`, the one set last first."""
     user_id, tenant = occasion.principal.user_id, occasion.principal.tenant
     query = sa.select(ReminderRow).where(
         ReminderRow.kind == TIMER,
@@ -149,9 +181,17 @@ def _latest(task: dispatch_pb2.Task, occasion: Occasion, session: Session, *stat
     )
     if not user_id:
         query = query.where(ReminderRow.conversation_id == occasion.turn.conversation_id)
-    if task.arguments.get("duration"):
+    return query.order_by(ReminderRow.set_at.desc(), ReminderRow.task_id)
+
+
+def _latest(
+    task: dispatch_pb2.Task, occasion: Occasion, session: Session, *states: str, of_length: bool = True
+) -> ReminderRow:
+    """The timer meant: of the given length where one is named, else the one set last. Locked until the commit."""
+    query = _timers(occasion, *states)
+    if of_length and task.arguments.get("duration"):
         query = query.where(ReminderRow.seconds == _duration(task).total_seconds())
-    latest = query.order_by(ReminderRow.set_at.desc(), ReminderRow.task_id).limit(1).with_for_update()
+    latest = query.limit(1).with_for_update()
     timer = session.scalars(latest.execution_options(populate_existing=True)).first()
     if timer is None:
         raise TaskFailed("no_timer", f"{task.action}: there is no timer that is {' or '.join(states)}")

