@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from services.asr.engine.context.language_model import LanguageModel, Phrases
@@ -14,6 +15,8 @@ from services.asr.engine.interface import UNSPACED
 from shared.packs import Pack
 
 _PER_INTENT = 500
+_USUAL_INTENTS = 16
+_NUMBERS = ("two", "ten", "fifteen", "twenty")
 _POLITE = "{polite}"
 _POLITE_SHARE = 0.12  # of the sentences, with such words before them, and as many with them behind
 
@@ -44,6 +47,15 @@ class Domain:
             (self._surrounded(tokens, rng) for drawn in self._drawn.values() for tokens in drawn), self._phrases
         )
 
+    def fit(self, text: Sequence[str], names: Phrases | None = None) -> float:
+        """Natural logarithm of how likely the words of `text` are in this pack.
+
+        In a pack of many intents each is rarer, and none less expected: what it has more than the usual number is made
+        up for, as the weights of rescoring were chosen with that.
+        """
+        rarer = math.log(max(1.0, len(self.pack.intents) / _USUAL_INTENTS))
+        return self.model.log_probability(text, names) + rarer
+
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every word of its sentences and names."""
@@ -52,9 +64,9 @@ class Domain:
     @cached_property
     def examples(self) -> tuple[str, ...]:
         """The usual wording of each intent at its shortest, and then of each the whole."""
-        rng = random.Random(f"examples:{self.pack.name}")
+        turns: Counter[str] = Counter()
         wordings = [usual(self.pack, self.language, whole=whole).values() for whole in (False, True)]
-        said = (self._said(tokens, rng) for tokens in (*wordings[0], *wordings[1]))
+        said = (self._said(tokens, turns) for tokens in (*wordings[0], *wordings[1]))
         return tuple(dict.fromkeys(text for text in said if text))
 
     @cached_property
@@ -77,15 +89,16 @@ class Domain:
         behind = (_POLITE,) if rng.random() < _POLITE_SHARE else ()
         return (*before, *tokens, *behind)
 
-    def _said(self, tokens: Iterable[str], rng: random.Random) -> str:
-        """Tokens as words; one of each class is drawn from its first names."""
+    def _said(self, tokens: Iterable[str], turns: Counter[str]) -> str:
+        """Tokens as words; of each class one of its first names after the other, as packs name what is usual first."""
         said = []
         for token in tokens:
             name = token.strip("{}")
             if token == name:
                 said.append(token)
-            elif name in self.pack.entities and (names := self.names(name)):
-                said.append(rng.choice(names))
-            else:
-                said.append(rng.choice(("two", "ten", "fifteen", "twenty")))
+                continue
+            names = self.names(name) if name in self.pack.entities else ()
+            names = names or _NUMBERS
+            said.append(names[turns[name] % len(names)])
+            turns[name] += 1
         return ("" if self.language in UNSPACED else " ").join(said)

@@ -70,7 +70,7 @@ class Expectation:
         if not text:
             return -100.0
         extra = self._extra_phrases()
-        scores = [domain.model.log_probability(text, extra.get(domain.pack.name)) for domain in self.domains]
+        scores = [domain.fit(text, extra.get(domain.pack.name)) for domain in self.domains]
         if self.asked is None:
             return max(scores, default=-100.0)
         familiar = max(scores, default=-100.0) / (len(text) + 1) >= _FAMILIAR
