@@ -21,7 +21,7 @@ from shared import topology
 from shared.blobs import BlobStore
 from shared.bus.profile import BrokerProfile
 from shared.bus.tail import Tail
-from shared.packs import bundled_packs
+from shared.packs import installed_packs
 from shared.principals import PrincipalSeal
 from shared.runtime.metrics import observe_engine
 from shared.runtime.service import Service
@@ -36,7 +36,7 @@ def build(storage: StorageSettings) -> Service:
     listener = build_listener(settings, BlobStore.load(storage))
     kafka = KafkaSettings.load()
     contexts = Contexts(settings.most_contexts)
-    expecting = Expecting(bundled_packs(), contexts) if settings.context else None
+    expecting = Expecting(installed_packs(), contexts) if settings.context else None
     tail = Tail(BrokerProfile.of(kafka), topology.CONTEXTS, contexts.tell, contexts.forget)
     servicer = AsrServicer(listener, expecting)
     return Service(

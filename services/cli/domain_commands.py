@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,6 +151,6 @@ def _details(pack: Pack) -> dict[str, Any]:
         action.name: {"connector": action.connector, "risk": action.risk, "roles": list(action.roles)}
         for action in pack.actions.values()
     }
-    heard = {language: len(pack.listening(language).sentences) for language in pack.languages}
+    heard = {language: asdict(pack.listening(language)) for language in pack.languages}
     entities = {entity.name: entity.kind for entity in pack.entities.values()}
-    return _summary(pack) | {"slots": slots, "actions": actions, "entities": entities, "sample_sentences": heard}
+    return _summary(pack) | {"slots": slots, "actions": actions, "entities": entities, "listen": heard}

@@ -101,7 +101,5 @@ class Pack:
     listen: Mapping[str, Listening] = field(default_factory=dict)  # language -> what the pack itself asks for
 
     def listening(self, language: str) -> Listening:
-        """Words and sample sentences that a recogniser may expect in `language`; the same ones every time."""
-        from shared.packs.listening import listening  # it reads packs, so it stands on this module
-
-        return listening(self, language)
+        """Words and sentences to be expected in `language` beside those of its entities and intents."""
+        return self.listen.get(language, Listening())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -15,7 +15,7 @@ from services.asr.engine.context.rescoring import Weights, weigh
 from services.asr.engine.context.wording import words
 from services.asr.engine.interface import BIASED, PLAIN, Candidate, Passage, Prompt
 from services.asr.expecting import Expecting
-from shared.packs import bundled_packs
+from shared.packs import Listening, bundled_packs
 
 pytestmark = pytest.mark.unit
 TALK = "kitchen-1"
@@ -134,6 +134,19 @@ def test_who_was_asked_for_a_number_may_still_ask_for_something_else(expecting: 
 
     assert asked.fit(words("cancel the timer")) > asked.fit(words("panther the tiger")) + 10
     assert asked.fit(words("seven")) > asked.fit(words("cancel the timer"))
+
+
+def test_what_a_pack_asks_to_listen_for_is_shown_and_likelier(home: Expectation) -> None:
+    asked = Listening(("zeppelin mode",), ("make it cosy for the movies",))
+    packs = [replace(each, listen={"en": asked}) if each.name == "smart_home" else each for each in bundled_packs()]
+    listening = Expecting(packs).of_packs(["smart_home", "conversation"])
+
+    assert listening.prompt().names[0] == "zeppelin mode"
+    assert listening.prompt().sentences[0] == "Make it cosy for the movies."
+    for text in ("zeppelin mode", "make it cosy for the movies"):
+        assert listening.fit(words(text)) > home.fit(words(text)) + 5
+    assert {"zeppelin", "cosy"} <= listening.vocabulary() - home.vocabulary()
+    assert listening.fit(words("turn on the light")) > home.fit(words("turn on the light")) - 1, "the rest stays"
 
 
 def test_an_answer_is_expected_even_where_no_pack_is(expecting: Expecting) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from shared.errors import InvalidPack
-from shared.packs import Pack, bundled_packs, load_pack
+from shared.packs import Listening, Pack, bundled_packs, load_pack
 from shared.packs.model import Required
+from shared.packs.sentences import sentence_file
 
 pytestmark = pytest.mark.unit
 
@@ -138,26 +139,22 @@ def test_a_folder_without_a_pack_is_refused(tmp_path: Path) -> None:
         load_pack(tmp_path)
 
 
-def test_what_is_heard_is_what_the_pack_asks_for_its_names_and_its_sentences(tmp_path: Path) -> None:
+def test_a_pack_says_by_language_what_to_listen_for(tmp_path: Path) -> None:
     asked = "listen:\n  en: {words: [flat white], sentences: [one flat white please]}\n"
-    (tmp_path / "sentences").mkdir()
-    templates = "intents:\n  turn_on: ['(turn|switch) on the {device} [to {level}]']\n"
-    (tmp_path / "sentences" / "en.yaml").write_text(templates, encoding="utf-8")
 
     pack = pack_of(tmp_path, HOME + asked)
 
-    heard = pack.listening("en")
-    assert heard.words == ("flat white", "light", "lamp", "kitchen")
-    assert heard.sentences[0] == "one flat white please"
-    assert heard.sentences[1].startswith(("turn on the light", "switch on the light"))
-    assert heard == pack.listening("en"), "the same every time"
-    assert pack.listening("zh").words == ("灯", "厨房")
+    assert pack.listening("en") == Listening(("flat white",), ("one flat white please",))
+    assert pack.listening("zh") == Listening()
 
 
-@pytest.mark.parametrize("pack", bundled_packs(), ids=lambda pack: pack.name)
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_intent_of_a_bundled_pack_has_a_sentence_to_be_heard(pack: Pack, language: str) -> None:
-    heard = pack.listening(language)
+@pytest.mark.parametrize("wrong", ["- a list", "intents: [", "just words"])
+def test_a_sentence_file_that_is_no_mapping_is_refused_by_its_path(tmp_path: Path, wrong: str) -> None:
+    pack = pack_of(tmp_path, HOME)
+    (tmp_path / "sentences").mkdir()
+    (tmp_path / "sentences" / "en.yaml").write_text(wrong, encoding="utf-8")
 
-    assert len(heard.sentences) >= len(pack.intents)
-    assert not any("{" in sentence or "<" in sentence for sentence in heard.sentences)
+    with pytest.raises(InvalidPack, match=r"en\.yaml.* is not"):
+        sentence_file(pack, "en")
+
+    assert sentence_file(pack, "zh") == {}, "a file that is not there is an empty one"

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from shared.errors import InvalidPack
 from shared.packs import Pack
+from shared.packs.sentences import sentence_file
 
 LANGUAGES = ("en", "zh")
 OUT_OF_SCOPE = "out_of_scope"
@@ -55,12 +52,12 @@ def read_sentences(packs: Iterable[Pack], language: str) -> Sentences:
     lists: dict[str, Mapping[str, tuple[str, ...]]] = {}
     asides: dict[str, tuple[str, ...]] = {}
     for pack in packs:
-        out_of_scope += _read(pack.path / "sentences" / f"{OUT_OF_SCOPE}.yaml").get(language, [])
-        file = pack.path / "sentences" / f"{language}.yaml"
-        content = _read(file)
+        out_of_scope += sentence_file(pack, OUT_OF_SCOPE).get(language, [])
+        content = sentence_file(pack, language)
         intents = content.get("intents", {})
         if unknown := set(intents) - set(pack.intents):
-            raise InvalidPack("intents", sorted(unknown), f"in {file.name} are not among the intents of {pack.name}")
+            remedy = f"in sentences/{language}.yaml are not among the intents of {pack.name}"
+            raise InvalidPack("intents", sorted(unknown), remedy)
         for intent, texts in intents.items():
             templates += (Template(_plain(text), intent, pack.name) for text in texts)
         templates += (Template(_plain(text), OUT_OF_SCOPE, pack.name) for text in content.get(OUT_OF_SCOPE, []))
@@ -71,18 +68,6 @@ def read_sentences(packs: Iterable[Pack], language: str) -> Sentences:
         asides[pack.name] = tuple(map(_plain, content.get("asides", [])))
         lists[pack.name] = {name: tuple(map(_plain, phrases)) for name, phrases in content.get("lists", {}).items()}
     return Sentences(language, tuple(templates), tuple(out_of_scope), tuple(before), tuple(after), rules, lists, asides)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InvalidPack("sentences", str(file), f"is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidPack("sentences", str(file), "is not a mapping; write `intents:` with lists of templates")
-    return content
 
 
 def _plain(text: object) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain, repeat
 
 from services.asr.engine.context.language_model import LanguageModel, Phrases
 from services.asr.engine.context.sentences import Tokens, draw, polite, usual
@@ -17,6 +18,8 @@ from shared.packs import Pack
 _PER_INTENT = 500
 _USUAL_INTENTS = 16
 _NUMBERS = ("two", "ten", "fifteen", "twenty")
+_PER_SENTENCE = 50  # a sentence that the pack asks to be expected counts as much as so many drawn ones ...
+_PER_WORD = 10  # ... and a word as so many utterances of it alone
 _POLITE = "{polite}"
 _POLITE_SHARE = 0.12  # of the sentences, with such words before them, and as many with them behind
 
@@ -43,9 +46,8 @@ class Domain:
     def model(self) -> LanguageModel:
         """Scores texts by the pack's sentences."""
         rng = random.Random(self.pack.name)
-        return LanguageModel(
-            (self._surrounded(tokens, rng) for drawn in self._drawn.values() for tokens in drawn), self._phrases
-        )
+        drawn = (self._surrounded(tokens, rng) for drawn in self._drawn.values() for tokens in drawn)
+        return LanguageModel(chain(drawn, self._listened_for()), self._phrases)
 
     def fit(self, text: Sequence[str], names: Phrases | None = None) -> float:
         """Natural logarithm of how likely the words of `text` are in this pack.
@@ -63,11 +65,18 @@ class Domain:
 
     @cached_property
     def examples(self) -> tuple[str, ...]:
-        """The usual wording of each intent at its shortest, and then of each the whole."""
+        """The sentences that the pack asks for, then the usual wording of each intent, at its shortest and whole."""
         turns: Counter[str] = Counter()
         wordings = [usual(self.pack, self.language, whole=whole).values() for whole in (False, True)]
         said = (self._said(tokens, turns) for tokens in (*wordings[0], *wordings[1]))
-        return tuple(dict.fromkeys(text for text in said if text))
+        asked = self.pack.listening(self.language).sentences
+        return tuple(dict.fromkeys(text for text in (*asked, *said) if text))
+
+    def _listened_for(self) -> Iterator[Tokens]:
+        """What the pack asks to be expected beside its names and templates."""
+        asked = self.pack.listening(self.language)
+        for text, times in (*((s, _PER_SENTENCE) for s in asked.sentences), *((w, _PER_WORD) for w in asked.words)):
+            yield from repeat(words(text), times)
 
     @cached_property
     def _drawn(self) -> dict[str, list[Tokens]]:

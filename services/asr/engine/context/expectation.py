@@ -62,7 +62,9 @@ class Expectation:
             return Prompt((), (*_replied(self.last_reply), *answers))
         by_pack = [domain.examples for domain in self.domains]
         shown = [text for each in zip_longest(*by_pack, fillvalue="") for text in each if text][:_MOST_SENTENCES]
-        names = dict.fromkeys((*self.names, *(name for domain in self.domains for name in _home_names(domain))))
+        asked = (word for domain in self.domains for word in domain.pack.listening(domain.language).words)
+        own = (name for domain in self.domains for name in _home_names(domain))
+        names = dict.fromkeys((*self.names, *asked, *own))
         return Prompt(tuple(names)[:_MOST_NAMES], (*_replied(self.last_reply), *map(sentence, shown)))
 
     def fit(self, text: Sequence[str]) -> float:

@@ -7,17 +7,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-import yaml
 from hassil.expression import Alternative, Expression, ListReference, Permutation, RuleReference, TextChunk
 from hassil.expression import Sequence as Chain
 from hassil.parse_expression import parse_sentence
 
 from services.asr.engine.context.language_model import NUMBER
 from services.asr.engine.context.wording import words
-from shared.errors import InvalidPack
 from shared.packs import Pack
+from shared.packs.sentences import sentence_file
 
 Tokens = tuple[str, ...]
 Choose = Callable[[Alternative], Expression]
@@ -37,7 +35,7 @@ _SPOKEN: dict[str, tuple[str, ...]] = {
 
 def templates(pack: Pack, language: str) -> dict[str, list[str]]:
     """The templates of each intent that the pack serves; fragments, which have no intent, under the empty name."""
-    content = _read(pack, language)
+    content = sentence_file(pack, language)
     found = {str(intent): [str(text) for text in texts] for intent, texts in (content.get("intents") or {}).items()}
     if fragments := content.get("fragments"):
         found[""] = [str(text) for text in fragments]
@@ -68,22 +66,9 @@ def usual(pack: Pack, language: str, *, whole: bool) -> dict[str, Tokens]:
 
 def polite(pack: Pack, language: str) -> tuple[str, ...]:
     """What is said before or behind a request and changes nothing: "please"."""
-    content = _read(pack, language)
+    content = sentence_file(pack, language)
     around = [*(content.get("skip_before") or ()), *(content.get("skip_after") or ())]
     return tuple(str(text) for text in around)
-
-
-def _read(pack: Pack, language: str) -> Mapping[str, Any]:
-    file = pack.path / "sentences" / f"{language}.yaml"
-    if not file.is_file():
-        return {}
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InvalidPack("sentences", str(file), f"is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidPack("sentences", str(file), "is not a mapping; write `intents:` with lists of templates")
-    return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +81,7 @@ class _Source:
 
     @classmethod
     def of(cls, pack: Pack, language: str) -> _Source:
-        content = _read(pack, language)
+        content = sentence_file(pack, language)
         rules = {str(name): str(text) for name, text in (content.get("rules") or {}).items()}
         lists = {str(name): [str(each) for each in phrases] for name, phrases in (content.get("lists") or {}).items()}
         return cls(pack, rules, lists)
