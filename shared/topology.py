@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
-from parley.v1 import dialogue_pb2, insight_pb2, knowledge_pb2, labels_pb2, models_pb2, turn_pb2
+from parley.v1 import dialogue_pb2, insight_pb2, knowledge_pb2, labels_pb2, models_pb2, packs_pb2, turn_pb2
 
 UTTERANCES = "parley.utterances"
 TRANSCRIPTS = "parley.transcripts"
@@ -16,6 +16,7 @@ EVIDENCE = "parley.evidence"
 TASK_RESULTS = "parley.task-results"
 REPLIES = "parley.replies"
 CONTEXTS = "parley.contexts"
+PACKS = "parley.packs"
 LABELS = "parley.labels"
 MODELS = "parley.models"
 MODEL_STATUS = "parley.model-status"
@@ -52,6 +53,7 @@ TOPICS: dict[str, Topic] = {
         Topic(TASK_RESULTS, turn_pb2.Turn, "parley.turn.tasked.v1", road=True),
         Topic(REPLIES, turn_pb2.Turn, "parley.turn.replied.v1", road=True),
         Topic(CONTEXTS, dialogue_pb2.Context, "parley.context.v1", road=True, compacted=True),
+        Topic(PACKS, packs_pb2.PackState, "parley.pack.state.v1", compacted=True),
         Topic(LABELS, labels_pb2.Label, "parley.label.v1", entry=True),
         Topic(MODELS, models_pb2.ModelState, "parley.model.state.v1", compacted=True),
         Topic(MODEL_STATUS, models_pb2.ModelStatus, "parley.model.status.v1"),

@@ -76,14 +76,14 @@ class Stack:
         self.processes[name] = process
         return process
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run one `parley` command to its end."""
+    def run(self, *arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run one `parley` command to its end, `timeout` seconds at most."""
         return subprocess.run(
             [str(PARLEY), *arguments],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
             cwd=self.data_dir,
             check=False,
         )

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from services.cli import domain_publishing
 from services.cli.domain_skeleton import write_skeleton
 from services.cli.output import console, errors_shown, out
 from shared.errors import InvalidInput, NotFound
@@ -27,6 +28,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The pack's folder: 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `parley`."""
+    domain_publishing.register(domains_app)
     app.add_typer(domains_app, name="domains")
 
 

@@ -25,32 +25,27 @@ def register(app: typer.Typer) -> None:
 def up() -> None:
     """Run everything in this process: the embedded broker (unless one is set), every service, the gateway."""
     with errors_shown():
-        from services.cli.hosting import SERVICES, broker, hosted, leave, prepare, wait_for_signal
+        from services.cli.hosting import SERVICES, broker, leave, prepare, run
         from shared.runtime import logs
 
         logs.configure(LogSettings.load())
         storage = StorageSettings.load()
         prepare(SERVICES, storage)
-        with broker(KafkaSettings.load(), storage), hosted(SERVICES, storage=storage) as host:
-            if host.wait_ready(_READY_WITHIN):
-                _say_where()
-            wait_for_signal()
+        with broker(KafkaSettings.load(), storage):
+            run(SERVICES, storage, _say_where)
         leave()
 
 
 def serve(names: Annotated[list[str], typer.Argument(help="Services to host, for example: asr nlu")]) -> None:
     """Run some services in this process; the broker runs elsewhere (`parley broker`, `parley up` or Kafka)."""
     with errors_shown():
-        from services.cli.hosting import hosted, leave, wait_for_signal
+        from services.cli.hosting import leave, run
         from shared.runtime import logs
 
         logs.configure(LogSettings.load())
         if len(set(names)) != len(names):
             raise InvalidInput("NAMES", names, "names a service twice; name each once")
-        with hosted(names) as host:
-            if host.wait_ready(_READY_WITHIN):
-                console.print(f"ready: {', '.join(names)}")
-            wait_for_signal()
+        run(names, StorageSettings.load(), lambda: console.print(f"ready: {', '.join(names)}"))
         leave()
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,7 +15,10 @@ from typing import NoReturn
 
 from services.cli.output import console
 from shared.bus.embedded import EmbeddedBroker
+from shared.bus.profile import BrokerProfile
 from shared.errors import InvalidInput, Unavailable
+from shared.packs.published import PublishedPacks
+from shared.packs.watching import PackWatch
 from shared.runtime.host import Host
 from shared.runtime.service import Service
 from shared.runtime.tracing import exported
@@ -23,6 +26,9 @@ from shared.settings import KafkaSettings, Section, ServerSettings, StorageSetti
 
 # Many threads that each do a little: at Python's 5 ms a turn would wait for the interpreter at every hop.
 _SWITCH_SECONDS = 0.0005
+_WITHOUT_PACKS = {"gateway"}
+_SETTLE = 5.0  # seconds in which a process learns, before it starts, which packs are served
+_LOOK_EVERY = 0.5  # seconds
 SERVICES = ("gateway", "asr", "nlu", "dialogue", "knowledge", "dispatch", "generation")
 
 
@@ -108,11 +114,44 @@ def hosted(names: Sequence[str], *, group: str | None = None, storage: StorageSe
             host.stop()
 
 
-def wait_for_signal() -> None:
-    """Return when the process is asked to end (SIGINT or SIGTERM)."""
+def run(names: Sequence[str], storage: StorageSettings, ready: Callable[[], None]) -> None:
+    """Host the named services until the process is asked to end, anew whenever other packs are to be served.
+
+    `ready` is called whenever a host is. One that gives way finishes what it has and commits; the next goes on there.
+    """
+    profile = BrokerProfile.of(KafkaSettings.load())
+    watch = PackWatch(profile, PublishedPacks(storage.data_dir))
+    if set(names) - _WITHOUT_PACKS:
+        watch.start(settle=0.0 if profile.embedded else _SETTLE)
+    ended = signalled()
+    try:
+        while not ended.is_set():
+            watch.restarted()
+            with hosted(names, storage=storage) as host:
+                said = False
+                while not ended.is_set() and not watch.changed.is_set():
+                    if said:
+                        ended.wait(_LOOK_EVERY)
+                    elif host.wait_ready(_LOOK_EVERY):
+                        said = True
+                        ready()
+                if not ended.is_set():
+                    prepare(names, storage)  # while the packs before are still served
+    finally:
+        watch.stop()
+
+
+def signalled() -> threading.Event:
+    """Set when the process is asked to end (SIGINT or SIGTERM)."""
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
+    return asked
+
+
+def wait_for_signal() -> None:
+    """Return when the process is asked to end (SIGINT or SIGTERM)."""
+    asked = signalled()
     while not asked.wait(1.0):
         pass
 

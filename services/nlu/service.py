@@ -11,16 +11,18 @@ from parley.v1 import nlu_pb2, nlu_pb2_grpc, stage_pb2
 from services.nlu.artifact import TASK, load_models
 from services.nlu.engine import NluEngine
 from services.nlu.handler import TranscriptHandler
+from services.nlu.learning_packs import PackLearner
 from services.nlu.servicer import NluServicer
 from services.nlu.settings import NluSettings
 from services.nlu.training import ensure_model
 from services.nlu.understander import Understander
 from shared import topology
 from shared.artifacts import load_artifact
+from shared.bus.profile import BrokerProfile
 from shared.packs import installed_packs
 from shared.runtime.metrics import observe_engine
 from shared.runtime.service import Service
-from shared.settings import StorageSettings
+from shared.settings import KafkaSettings, StorageSettings
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,7 @@ def build(storage: StorageSettings) -> Service:
         observe=partial(observe_engine, "nlu"),
     )
     servicer = NluServicer(understander)
+    learner = PackLearner(BrokerProfile.of(KafkaSettings.load()), storage, artifact=bool(settings.artifact))
     return Service(
         name="nlu",
         stage=stage_pb2.STAGE_NLU,
@@ -43,6 +46,7 @@ def build(storage: StorageSettings) -> Service:
         lanes=settings.lanes,
         load=understander.load,
         close=understander.close,
+        background=[learner],
         grpc_names=(nlu_pb2.DESCRIPTOR.services_by_name["NluService"].full_name,),
         add_servicers=(partial(nlu_pb2_grpc.add_NluServiceServicer_to_server, servicer),),
     )

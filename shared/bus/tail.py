@@ -47,6 +47,7 @@ class Tail:
         self._on_gone = on_gone
         self._codecs = codecs or Codecs()
         self._stopping = threading.Event()
+        self.caught_up = threading.Event()  # all that the topic held when it was connected to has been handed over
         self._thread = threading.Thread(target=self._follow, name=f"tail-{topic}", daemon=True)
 
     def start(self) -> None:
@@ -88,12 +89,15 @@ class Tail:
         partitions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
         client.assign(partitions)
         client.seek_to_beginning(*partitions)
+        ends = client.end_offsets(partitions)
         while not self._stopping.is_set():
             for batch in client.poll(timeout_ms=_POLL_MS).values():
                 for r in batch:
                     self._hand_over(
                         Fetched(r.topic, r.partition, r.offset, r.key, r.headers, r.value, r.timestamp, time.time())
                     )
+            if not self.caught_up.is_set() and all(client.position(each) >= end for each, end in ends.items()):
+                self.caught_up.set()
 
     def _hand_over(self, record: Fetched) -> None:
         if record.body is None:

@@ -1,4 +1,5 @@
-"""The packs of a deployment: the bundled ones that are not switched off, and those of `PARLEY_PACKS_PATHS`."""
+"""The packs of a deployment: the bundled ones that are not switched off, those of `PARLEY_PACKS_PATHS`, and those that
+came by event, which stand in the place of others of their name."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from shared.packs.checking import examine
 from shared.packs.loader import bundled_packs
 from shared.packs.model import Pack
 from shared.packs.problems import refuse
-from shared.settings import Section, section_config
+from shared.packs.published import PublishedPacks
+from shared.settings import Section, StorageSettings, section_config
 
 _ALWAYS = "conversation"  # holds what every act says where no other pack has words
 _SETTING = "PARLEY_PACKS_PATHS"
@@ -31,6 +33,9 @@ class PackSettings(Section):
     paths: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Folders or URIs of packs beside the bundled ones; separated by commas"
     )
+    published: Path | None = Field(
+        default=None, description="A list of packs that came by event; default: the one in the data folder"
+    )
     off: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Names of bundled packs that are not loaded; separated by commas"
     )
@@ -44,19 +49,29 @@ class PackSettings(Section):
 def installed_packs() -> tuple[Pack, ...]:
     """The packs of this deployment; raises InvalidSettings or InvalidPack."""
     settings = PackSettings.load()
-    return _installed(settings.paths, settings.off)
+    store = PublishedPacks(StorageSettings.load().data_dir)
+    published = tuple(store.path_of(ref) for ref in store.active(settings.published))
+    return _installed(settings.paths, settings.off, published)
+
+
+def with_published(folders: Sequence[Path]) -> tuple[Pack, ...]:
+    """What the packs would be with those of `folders`; raises InvalidSettings or InvalidPack."""
+    settings = PackSettings.load()
+    return _installed(settings.paths, settings.off, tuple(folders))
 
 
 @cache
-def _installed(paths: tuple[str, ...], off: tuple[str, ...]) -> tuple[Pack, ...]:
+def _installed(paths: tuple[str, ...], off: tuple[str, ...], published: tuple[Path, ...] = ()) -> tuple[Pack, ...]:
     bundled = {pack.name: pack for pack in bundled_packs()}
     for name in off:
         if name not in bundled or name == _ALWAYS:
             known = ", ".join(sorted(set(bundled) - {_ALWAYS}))
             raise InvalidSettings("PARLEY_PACKS_OFF", name, f"cannot be switched off; use one of {known}")
     packs = [pack for name, pack in bundled.items() if name not in off]
-    for path in paths:
-        packs.append(_external(path))
+    packs += [_external(path) for path in paths]
+    for folder in published:
+        pack = _external(str(folder))
+        packs = [each for each in packs if each.name != pack.name] + [pack]  # a later version of one that is there
     check_together(packs)
     return tuple(packs)
 

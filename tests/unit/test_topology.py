@@ -37,7 +37,11 @@ def test_clients_enter_where_the_design_lets_them() -> None:
 
 
 def test_what_is_kept_for_latecomers_is_compacted() -> None:
-    assert {name for name, topic in TOPICS.items() if topic.compacted} == {"parley.contexts", "parley.models"}
+    assert {name for name, topic in TOPICS.items() if topic.compacted} == {
+        "parley.contexts",
+        "parley.models",
+        "parley.packs",
+    }
 
 
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=lambda topic: topic.name)
