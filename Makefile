@@ -16,7 +16,7 @@ PROTO_FOLDERS := $(sort $(dir $(PROTO_FILES)))
 # Tests keep what is costly to make (the trained model) where `make run` keeps it, so it is made once.
 export PARLEY_STORAGE_DATA_DIR ?= $(CURDIR)/var
 
-.PHONY: help install run up test lint format bench chaos soak protos lock manifests tools images images-test clean distclean
+.PHONY: help install run up test lint format bench load chaos soak protos lock manifests tools images images-test clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: install ## every test (ARGS="-k name" picks some)
 
 bench: install ## measure, print and save the benchmarks
 	@$(PY) -m tests.benchmarks $(ARGS)
+
+load: install ## open-loop load: TURNS=200 turns at RATE=5 a second (RATE=5,10,20 tries several; AUDIO_SHARE=0.2)
+	@$(PY) -m tests.load --turns "$(or $(TURNS),200)" --rate "$(or $(RATE),5)" --audio-share "$(or $(AUDIO_SHARE),0)" $(ARGS)
 
 chaos: install ## kill every part in turn under load and audit what came of it (ARGS="--kill dispatch")
 	@$(PY) -m tests.chaos $(ARGS)

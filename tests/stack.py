@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from services.cli.hosting import SERVICES, prepare
@@ -177,8 +178,13 @@ def one_process(folder: Path, **environment: str) -> Iterator[Stack]:
 
 
 @contextmanager
-def many_processes(folder: Path, replicas: int = 2, services: Sequence[str] = SERVICES) -> Iterator[Stack]:
-    """The broker and `replicas` processes of each service, every one on its own."""
+def many_processes(
+    folder: Path,
+    replicas: int = 2,
+    services: Sequence[str] = SERVICES,
+    settings: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Iterator[Stack]:
+    """The broker and `replicas` processes of each service, every one on its own; `settings` of some services."""
     stack = new_stack(folder, OMP_NUM_THREADS="1")
     stack.start("broker", "broker")
     stack.wait_until_printed("broker", "broker on")
@@ -190,6 +196,7 @@ def many_processes(folder: Path, replicas: int = 2, services: Sequence[str] = SE
                     "PARLEY_SERVER_HTTP_PORT": http,
                     "PARLEY_SERVER_GRPC_PORT": "0",
                     "PARLEY_SERVER_METRICS_PORT": "0",
+                    **settings.get(service, {}),
                 }
                 stack.start(f"{service}-{replica}", "serve", service, **own)
         for name in list(stack.processes):

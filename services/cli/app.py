@@ -17,6 +17,7 @@ _MODULES = {
     "dead_letter_commands": ("dead-letters",),
     "domain_commands": ("domains",),
     "evaluate_commands": ("evaluate",),
+    "plan_commands": ("plan",),
 }
 
 

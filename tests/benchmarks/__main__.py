@@ -1,6 +1,7 @@
 """Runs every benchmark, prints the figures with their ratios and floors, and saves them as JSON.
 
-python -m tests.benchmarks [NAME ...]     names: road, throughput, asr, idle
+python -m tests.benchmarks [NAME ...]     names: idle, road, throughput, asr; costs, asked for by name alone, writes the
+data file of `parley plan`
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from services.cli.planning.costs import COSTS_FILE
 from shared.settings import StorageSettings
-from tests.benchmarks import asr, idle, road, throughput
+from tests.benchmarks import asr, costs, idle, road, throughput
 from tests.benchmarks.figures import Figure
+from tests.benchmarks.scaling_page import PAGE, rewritten
 from tests.stack import new_stack, wait_ready
 
 NAMES = ("idle", "road", "throughput", "asr")
+_COSTS = "costs"
 
 
 def main(names: list[str]) -> int:
     """Run the named benchmarks (all by default); 1 where a floor is missed."""
     chosen = names or list(NAMES)
-    unknown = set(chosen) - set(NAMES)
+    unknown = set(chosen) - {*NAMES, _COSTS}
     if unknown:
-        sys.stderr.write(f"benchmark: {', '.join(sorted(unknown))}: unknown; use {', '.join(NAMES)}\n")
+        sys.stderr.write(f"benchmark: {', '.join(sorted(unknown))}: unknown; use {', '.join((*NAMES, _COSTS))}\n")
         return 2
     figures: list[Figure] = []
     console = Console()
@@ -53,8 +57,14 @@ def main(names: list[str]) -> int:
     if "asr" in chosen:
         with console.status("speech recognition"):
             figures += asr.measure()
-    _print(console, figures)
-    _save(figures)
+    if _COSTS in chosen:
+        with console.status("costs of a turn") as status:
+            costs.save(costs.measure(status.update))
+        PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        sys.stdout.write(f"wrote {COSTS_FILE} and the plans in {PAGE}\n")
+    if figures:
+        _print(console, figures)
+        _save(figures)
     return 0 if all(figure.met for figure in figures) else 1
 
 

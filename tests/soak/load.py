@@ -12,20 +12,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-_SENTENCES = (
-    ("turn on the kitchen light", "en"),
-    ("turn off the bedroom lamp", "en"),
-    ("把厨房的灯打开", "zh"),
-    ("set a timer for ten minutes", "en"),
-    ("cancel the timer", "en"),
-    ("what is your return policy", "en"),
-    ("退货政策是什么", "zh"),
-    ("i want a refund for order A1234", "en"),
-    ("turn on the light", "en"),
-    ("the office", "en"),
-    ("who won the world cup in 1998", "en"),
-    ("hello", "en"),
-)
+from tests.load.mix import SENTENCES
+
 _MOST_AT_ONCE = 32
 _PEAK = 10 * _MOST_AT_ONCE  # turns
 _CONVERSATION = 6  # turns of one conversation
@@ -60,7 +48,7 @@ class Load:
                 spoken[lane] += 1
                 if spoken[lane] % _CONVERSATION == 0:
                     conversations[lane] = str(uuid.UUID(int=order.getrandbits(128)))
-                pool.submit(self._turn, *order.choice(_SENTENCES), conversations[lane])
+                pool.submit(self._turn, *order.choice(SENTENCES), conversations[lane])
 
     def _turn(self, text: str, locale: str, conversation: str) -> None:
         body = {"text": text, "locale": locale, "conversation_id": conversation}
