@@ -47,10 +47,9 @@ def prepare(names: Sequence[str], storage: StorageSettings) -> None:
     ensure_keys(storage.data_dir)
     if "nlu" in names:
         from services.nlu.settings import NluSettings
-        from services.nlu.training import ensure_model
+        from services.nlu.training import ensure_served
 
-        if not NluSettings.load().artifact:  # else a model of the operator's own is served
-            ensure_model(storage, console)
+        ensure_served(NluSettings.load().artifact, storage, console)
     if "knowledge" in names:
         from services.knowledge.ingest import ensure_index
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -40,11 +40,11 @@ _SAID_AT_MOST = 500  # characters of a reason
 
 
 class PackLearner:
-    """A background of nlu. `artifact`: nlu serves a model of the operator's own, and nothing is to be trained."""
+    """A background of nlu. `own_model`: whether nlu serves an operator's own model, and nothing is to be trained."""
 
-    def __init__(self, profile: BrokerProfile, storage: StorageSettings, *, artifact: bool) -> None:
+    def __init__(self, profile: BrokerProfile, storage: StorageSettings, own_model: Callable[[], bool]) -> None:
         self._profile = profile
-        self._artifact = artifact
+        self._own_model = own_model
         self._packs = PublishedPacks(storage.data_dir)
         self._published: dict[str, packs_pb2.PublishedPack | packs_pb2.PackRef] = {}
         if profile.embedded:  # that broker forgets; the data folder does not
@@ -138,7 +138,7 @@ class PackLearner:
             refs.append(ref)
         if in_order(refs) == served == announced:
             return True
-        version = "" if self._artifact else self._train(refs)
+        version = "" if self._own_model() else self._train(refs)
         if version is None:
             return False
         active = packs_pb2.PackSet(packs=in_order(refs), model_version=version)

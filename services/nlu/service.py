@@ -8,16 +8,15 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from parley.v1 import nlu_pb2, nlu_pb2_grpc, stage_pb2
-from services.nlu.artifact import TASK, load_models
+from services.nlu.artifact import load_models
 from services.nlu.engine import NluEngine
 from services.nlu.handler import TranscriptHandler
 from services.nlu.learning_packs import PackLearner
 from services.nlu.servicer import NluServicer
 from services.nlu.settings import NluSettings
-from services.nlu.training import ensure_model
+from services.nlu.training import ensure_served, serves_own_model
 from services.nlu.understander import Understander
 from shared import topology
-from shared.artifacts import load_artifact
 from shared.bus.profile import BrokerProfile
 from shared.packs import installed_packs
 from shared.runtime.metrics import observe_engine
@@ -37,7 +36,9 @@ def build(storage: StorageSettings) -> Service:
         observe=partial(observe_engine, "nlu"),
     )
     servicer = NluServicer(understander)
-    learner = PackLearner(BrokerProfile.of(KafkaSettings.load()), storage, artifact=bool(settings.artifact))
+    learner = PackLearner(
+        BrokerProfile.of(KafkaSettings.load()), storage, own_model=partial(serves_own_model, settings.artifact, storage)
+    )
     return Service(
         name="nlu",
         stage=stage_pb2.STAGE_NLU,
@@ -57,10 +58,7 @@ def load_engine(settings: NluSettings, storage: StorageSettings) -> NluEngine:
     import torch  # heavy, and not needed before
 
     torch.set_num_threads(settings.threads)
-    if settings.artifact:
-        artifact = load_artifact(settings.artifact, task=TASK, cache=storage.data_dir / "models" / "fetched")
-    else:
-        artifact = ensure_model(storage)
+    artifact = ensure_served(settings.artifact, storage)
     log.info("loading model", name=artifact.description.name, version=artifact.version)
     zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
     return NluEngine(installed_packs(), load_models(artifact), zone)

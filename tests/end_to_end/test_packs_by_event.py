@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.nlu.training import model_version
+from shared.packs import bundled_packs
 from tests.stack import Stack, one_process, wait_ready
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
@@ -93,7 +95,8 @@ def test_it_is_served_after_a_restart_though_the_broker_has_forgotten(stack: Sta
     stack.stop()
     stack.processes.clear()
     stack.logs.clear()
-    stack.start("up", "up")
+    images = stack.data_dir / "models" / "nlu" / model_version(bundled_packs())
+    stack.start("up", "up", PARLEY_NLU_ARTIFACT=str(images))  # as in an image, which brings the bundled packs' model
     waited_for(stack, 3)
 
     assert understood(stack, ORDER)["intent"] == "order_drink"

@@ -54,6 +54,30 @@ def ensure_model(storage: StorageSettings, console: Console | None = None) -> Ar
     return load_artifact(target, task=TASK)
 
 
+def ensure_served(artifact: str, storage: StorageSettings, console: Console | None = None) -> Artifact:
+    """The model that nlu serves: the one at the URI `artifact`, else that of the packs; raises InvalidArtifact.
+
+    A model of packs at `artifact` (an image brings the bundled packs') gives way when the deployment has others.
+    """
+    if artifact:
+        named = load_artifact(artifact, task=TASK, cache=storage.data_dir / "models" / "fetched")
+        if not of_packs(named) or named.version == model_version(installed_packs()):
+            return named
+    return ensure_model(storage, console)
+
+
+def of_packs(artifact: Artifact) -> bool:
+    """Whether it was trained on what packs say, and not on an operator's own sentences."""
+    return "packs" in artifact.description.lineage
+
+
+def serves_own_model(artifact: str, storage: StorageSettings) -> bool:
+    """Whether nlu serves an operator's own model from the URI `artifact`, which no pack changes."""
+    return bool(artifact) and not of_packs(
+        load_artifact(artifact, task=TASK, cache=storage.data_dir / "models" / "fetched")
+    )
+
+
 def _train(packs: Sequence[Pack], version: str, target: Path, console: Console | None) -> Artifact:
     from services.nlu.model import chinese, english
     from services.nlu.training.train import PARTS, SEED, train
