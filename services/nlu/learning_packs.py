@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -35,6 +36,7 @@ from shared.topology import PACKS
 log = structlog.get_logger(__name__)
 _SETTLE = 1.0  # seconds without another event before it begins: packs may be published in a row
 _AGAIN_AFTER = 10.0  # seconds after a training that failed
+_MOST_TRAININGS = 3  # of one set, before it is refused
 _CANDIDATE = "candidate.json"
 _SAID_AT_MOST = 500  # characters of a reason
 
@@ -52,6 +54,7 @@ class PackLearner:
         self._active: tuple[packs_pb2.PackRef, ...] = in_order(self._packs.active()) if profile.embedded else ()
         self._announced: tuple[packs_pb2.PackRef, ...] = ()  # what the topic says is served
         self._refused: set[str] = set()  # digests
+        self._failed: Counter[tuple[str, ...]] = Counter()  # digests of a set -> trainings that failed
         self._lock = threading.Lock()
         self._told = threading.Event()
         self._stopping = threading.Event()
@@ -140,10 +143,21 @@ class PackLearner:
             return True
         version = "" if self._own_model() else self._train(refs)
         if version is None:
-            return False
+            return self._failed_again(refs, served)
         active = packs_pb2.PackSet(packs=in_order(refs), model_version=version)
         active.at.FromDatetime(datetime.now(UTC))
         self._send(ACTIVE, packs_pb2.PackState(active=active))
+        return True
+
+    def _failed_again(self, refs: Sequence[packs_pb2.PackRef], served: Sequence[packs_pb2.PackRef]) -> bool:
+        """Refuse what is new in a set that cannot be learnt; False while it may be tried again."""
+        digests = tuple(ref.digest for ref in refs)
+        self._failed[digests] += not self._stopping.is_set()
+        if self._failed[digests] < _MOST_TRAININGS:
+            return False
+        for ref in refs:
+            if ref not in served:
+                self._refuse(ref, f"pack: {ref.name!r} cannot be learnt; nlu's log says why")
         return True
 
     def _train(self, refs: Sequence[packs_pb2.PackRef]) -> str | None:

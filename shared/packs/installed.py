@@ -71,6 +71,8 @@ def _installed(paths: tuple[str, ...], off: tuple[str, ...], published: tuple[Pa
     packs += [_external(path) for path in paths]
     for folder in published:
         pack = _external(str(folder))
+        if pack.name == _ALWAYS:
+            raise InvalidPack("name", pack.name, "is the pack every deployment needs; give yours another name")
         packs = [each for each in packs if each.name != pack.name] + [pack]  # a later version of one that is there
     check_together(packs)
     return tuple(packs)

@@ -21,6 +21,7 @@ from shared.packs.checking import examine
 from shared.packs.model import Pack
 from shared.packs.problems import refuse
 
+_MOST_FILES, _MOST_UNPACKED = 1000, 20_000_000  # files of a pack, and bytes of all of them
 MOST_BYTES = 900_000  # of an archive: brokers take 1 MB by default
 _ACTIVE = "active.json"
 
@@ -64,6 +65,7 @@ class PublishedPacks:
             folder.mkdir()
             try:
                 with tarfile.open(fileobj=io.BytesIO(published.archive), mode="r:gz") as tar:
+                    _check(tar)
                     tar.extractall(folder, filter="data")
             except (tarfile.TarError, OSError, EOFError) as error:
                 raise InvalidPack("archive", ref.name, f"is no gzipped tar of a pack: {error}") from error
@@ -102,6 +104,16 @@ class PublishedPacks:
         partial = file.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
         partial.replace(file)
+
+
+def _check(tar: tarfile.TarFile) -> None:
+    """Raise InvalidPack for an archive that grows beyond what a pack is; it is read no further than that."""
+    size = 0
+    for number, entry in enumerate(tar, 1):
+        size += entry.size
+        if number > _MOST_FILES or size > _MOST_UNPACKED:
+            limits = f"a pack has at most {_MOST_FILES} files and {_MOST_UNPACKED} bytes"
+            raise InvalidPack("archive", f"{number} files, {size} bytes", f"is too large; {limits}")
 
 
 def in_order(refs: Sequence[packs_pb2.PackRef]) -> tuple[packs_pb2.PackRef, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import random
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,27 @@ def test_a_pack_that_is_too_large_for_a_broker_is_refused_with_the_other_way(tmp
 
     with pytest.raises(InvalidInput, match="PARLEY_PACKS_PATHS"):
         archived(load_pack(pack.path))
+
+
+def test_an_archive_that_grows_without_end_is_refused(packs: PublishedPacks) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for number in range(30):
+            info = tarfile.TarInfo(f"documents/en/{number}.md")
+            info.size = 1_000_000
+            tar.addfile(info, io.BytesIO(bytes(info.size)))
+    bomb = packs_pb2.PublishedPack(pack=ref_of(COFFEE), archive=buffer.getvalue())
+
+    assert len(bomb.archive) < 100_000
+    with pytest.raises(InvalidPack, match="too large"):
+        packs.store(bomb)
+
+
+def test_the_pack_that_every_deployment_needs_is_not_replaced(packs: PublishedPacks) -> None:
+    conversation = next(pack for pack in bundled_packs() if pack.name == "conversation")
+
+    with pytest.raises(InvalidPack, match="another name"):
+        with_published([conversation.path])
 
 
 def test_what_is_active_is_installed_in_the_place_of_an_older_one(packs: PublishedPacks, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from services.dialogue.engine.state import Frame
+from services.dialogue.engine.state import Flow, Frame
 from shared.errors import InvalidPack
 from shared.packs import Action, EntityType, Intent, Pack, SlotUse
 from shared.packs.model import Required
@@ -41,6 +41,11 @@ class Known:
         """Where devices of the frame's kind stand."""
         device = frame.get(self.slot_of(DEVICE), "")
         return tuple(dict.fromkeys(each.area for each in self.pack.devices if each.device == device))
+
+    def holds(self, flow: Flow) -> bool:
+        """Whether a flow fits the intent: another version of its pack may have begun it."""
+        named = {flow.asked, *(slot for frame in flow.frames for slot in frame)} - {""}
+        return named <= set(self.intent.slots)
 
     @property
     def thing_slot(self) -> str:

@@ -50,6 +50,7 @@ class DialogueEngine:
 
     def decide(self, state: ConversationState, request: dialogue_pb2.DecideRequest, now: datetime) -> Decided:
         """Decide what one utterance, or the outcome of a turn's tasks, leads to. `now`: aware."""
+        state = self._of_these_packs(state)
         admitted = state.admits(request.principal)
         if request.task_results or request.previous.tasks:
             after, decision = state, reported(request, self._catalogue)
@@ -62,6 +63,13 @@ class DialogueEngine:
         after = revised(state, after, self._catalogue) if after is not state else state
         hidden = dialogue_pb2.Context(conversation_id=state.conversation_id)
         return Decided(after, decision, self.context(after) if admitted else hidden)
+
+    def _of_these_packs(self, state: ConversationState) -> ConversationState:
+        """The conversation without what waits for, or refers to, a request that no pack serves any more."""
+        waiting = () if state.flow is None else (state.flow, *state.flow.then)
+        if not all(each.intent in self._catalogue and self._catalogue[each.intent].holds(each) for each in waiting):
+            state = replace(state, flow=None)
+        return state if not state.last_intent or state.last_intent in self._catalogue else state.forgotten()
 
     def replied(self, state: ConversationState, text: str) -> ConversationState:
         """The conversation after its user was told `text`."""
