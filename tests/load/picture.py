@@ -53,7 +53,7 @@ def draw(steps: Sequence[Step], file: Path, title: str) -> None:
         axis.set_yscale("log")
         axis.set_ylabel("seconds from the moment due")
         axis.grid(alpha=0.3, which="both")
-        axis.legend(loc="upper left", fontsize="small")
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")  # beside, where no turn is
     each_turn.set_xlabel("seconds of load")
     by_percentile.set_xticks(range(len(_PERCENTILES)), ["min", *(f"p{wanted:g}" for wanted in _PERCENTILES[1:])])
     figure.suptitle(title)
