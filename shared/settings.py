@@ -11,9 +11,9 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from shared.errors import InvalidSettings
@@ -160,6 +160,17 @@ class KafkaSettings(Section):
     hand_over: bool = Field(
         default=True, description="Whether what a process sends to itself is handed over once it is acknowledged"
     )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How bootstrap_servers are spoken to"
+    )
+    ssl_ca_file: Path | None = Field(default=None, description="PEM of who signed the brokers' certificates")
+    ssl_cert_file: Path | None = Field(default=None, description="PEM of our certificate, where brokers ask for one")
+    ssl_key_file: Path | None = Field(default=None, description="PEM of its key")
+    ssl_check_hostname: bool = Field(default=True, description="Whether a broker's certificate must name its host")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = Field(default=SecretStr(""), description="Better in a file")
+    sasl_password_file: Path | None = Field(default=None, description="A file that holds the password alone")
     session_timeout_ms: int = Field(default=6000, ge=1000, le=300000)
     group_prefix: str = Field(default="parley", pattern="^[A-Za-z0-9._-]{1,100}$")
     trusted_topics: tuple[str, ...] = Field(

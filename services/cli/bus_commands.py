@@ -111,7 +111,7 @@ def _records(topics: list[str], from_start: bool) -> Iterator[Fetched]:
     try:
         consumer = KafkaConsumer(
             *topics,
-            bootstrap_servers=list(profile.bootstrap_servers),
+            **profile.connection,
             group_id=None,
             auto_offset_reset="earliest" if from_start else "latest",
             allow_auto_create_topics=False,

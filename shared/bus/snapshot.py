@@ -33,10 +33,9 @@ def read_all(profile: BrokerProfile, topic: str) -> Iterator[Fetched]:
 
 
 def _connect(profile: BrokerProfile) -> KafkaConsumer:
-    servers = list(profile.bootstrap_servers)
     try:
         return KafkaConsumer(
-            bootstrap_servers=servers,
+            **profile.connection,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # where retention overtakes the reading
@@ -47,7 +46,7 @@ def _connect(profile: BrokerProfile) -> KafkaConsumer:
         )
     except KafkaError as error:
         raise Unavailable(
-            f"kafka.bootstrap_servers: no broker answers at {', '.join(servers)}; start `parley up`"
+            f"kafka.bootstrap_servers: no broker answers at {', '.join(profile.bootstrap_servers)}; start `parley up`"
         ) from error
 
 

@@ -72,7 +72,7 @@ class Tail:
 
     def _connect(self) -> KafkaConsumer:
         return KafkaConsumer(
-            bootstrap_servers=list(self._profile.bootstrap_servers),
+            **self._profile.connection,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

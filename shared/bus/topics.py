@@ -26,9 +26,7 @@ def ensure_topics(profile: BrokerProfile, settings: KafkaSettings) -> list[str]:
     Raises Unavailable where no broker answers, InvalidSettings where a topic of the road has another partition count.
     """
     try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=list(profile.bootstrap_servers), request_timeout_ms=5000, bootstrap_timeout_ms=3000
-        )
+        admin = KafkaAdminClient(**profile.connection, request_timeout_ms=5000, bootstrap_timeout_ms=3000)
     except KafkaError as error:
         raise Unavailable(
             f"kafka.bootstrap_servers: no broker answers at {', '.join(profile.bootstrap_servers)}"
