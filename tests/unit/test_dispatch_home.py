@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from parley.v1 import dispatch_pb2, principal_pb2
 from services.dispatch.connectors.virtual_home import furnishing, home_state
-from tests.dispatching import PACKS, RESIDENT, Desk, on_sqlite
+from tests.dispatching import PACKS, RESIDENT, Desk
 
 pytestmark = pytest.mark.unit
 
 DONE = dispatch_pb2.TASK_OUTCOME_SUCCEEDED
 FAILED = dispatch_pb2.TASK_OUTCOME_FAILED
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = on_sqlite(tmp_path)
-    with database.transaction() as session:
-        yield Desk(session)
-    database.close()
 
 
 def test_a_home_has_the_packs_devices_and_covers_locks_and_thermostats() -> None:

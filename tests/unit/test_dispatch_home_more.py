@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from parley.v1 import dispatch_pb2
 from services.dispatch.connectors.virtual_home import home_state
-from tests.dispatching import Desk, on_sqlite
+from tests.dispatching import Desk
 
 pytestmark = pytest.mark.unit
 
 DONE = dispatch_pb2.TASK_OUTCOME_SUCCEEDED
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = on_sqlite(tmp_path)
-    with database.transaction() as session:
-        yield Desk(session)
-    database.close()
 
 
 def done(desk: Desk, action: str, **arguments: str) -> dict[str, str]:

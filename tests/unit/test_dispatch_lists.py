@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from parley.v1 import dispatch_pb2, principal_pb2
-from tests.dispatching import ANONYMOUS, Desk, on_sqlite
+from tests.dispatching import ANONYMOUS, Desk
 
 pytestmark = pytest.mark.unit
 
@@ -16,14 +13,6 @@ DONE = dispatch_pb2.TASK_OUTCOME_SUCCEEDED
 ANN = principal_pb2.Principal(user_id="ann", tenant="home-1", roles=["resident"])
 BEN = principal_pb2.Principal(user_id="ben", tenant="home-1", roles=["resident"])
 EVE = principal_pb2.Principal(user_id="eve", tenant="home-2", roles=["resident"])
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = on_sqlite(tmp_path)
-    with database.transaction() as session:
-        yield Desk(session)
-    database.close()
 
 
 def items(desk: Desk, principal: principal_pb2.Principal, name: str = "shopping") -> str:

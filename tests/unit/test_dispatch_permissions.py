@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from parley.v1 import dispatch_pb2, principal_pb2
 from services.dispatch.connectors.virtual_home import home_state
 from services.dispatch.engine import Dispatcher
-from tests.dispatching import ANONYMOUS, GUEST, PACKS, RESIDENT, Desk, on_sqlite, task
+from tests.dispatching import ANONYMOUS, GUEST, PACKS, RESIDENT, Desk, task
 
 pytestmark = pytest.mark.unit
 
 DENIED = dispatch_pb2.TASK_OUTCOME_DENIED
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = on_sqlite(tmp_path)
-    with database.transaction() as session:
-        yield Desk(session)
-    database.close()
 
 
 def test_every_action_of_every_pack_is_carried_out_by_a_connector(desk: Desk) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import protovalidate
 import pytest
@@ -14,19 +12,11 @@ from services.dispatch.due import fire_due
 from services.dispatch.engine import occasion_of
 from shared import topology
 from shared.events import Outgoing
-from tests.dispatching import ANONYMOUS, EAST, GUEST, NOON, Desk, on_sqlite, turn_of
+from tests.dispatching import ANONYMOUS, EAST, GUEST, NOON, Desk, turn_of
 
 pytestmark = pytest.mark.unit
 
 DONE = dispatch_pb2.TASK_OUTCOME_SUCCEEDED
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = on_sqlite(tmp_path)
-    with database.transaction() as session:
-        yield Desk(session)
-    database.close()
 
 
 def fired(desk: Desk) -> list[dict[str, str]]:

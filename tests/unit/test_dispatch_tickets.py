@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from parley.v1 import dispatch_pb2, principal_pb2
 from services.dispatch.connectors.tickets import tickets
-from tests.dispatching import GUEST, RESIDENT, Desk, on_sqlite
+from tests.dispatching import GUEST, RESIDENT, Desk
 
 pytestmark = pytest.mark.unit
 
 AGENT = principal_pb2.Principal(user_id="agatha", roles=["agent"])
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = on_sqlite(tmp_path)
-    with database.transaction() as session:
-        yield Desk(session)
-    database.close()
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
 from parley.v1 import generation_pb2
 from services.generation.replybook import ACTS
 from services.generation.templates import TemplateBackend
-from tests.dispatching import PACKS, Desk, on_sqlite
+from tests.dispatching import PACKS, Desk
 
 pytestmark = pytest.mark.unit
 
@@ -19,14 +18,6 @@ PLAYING = ("home.play_media", {"media": "jazz", "area": "kitchen"})
 TIMER = ("reminders.set_timer", {"duration": "600"})
 MILK = ("lists.add", {"item": "milk", "list": "shopping"})
 Done = tuple[str, dict[str, str]]
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = on_sqlite(tmp_path)
-    with database.transaction() as session:
-        yield Desk(session)
-    database.close()
 
 
 def told(desk: Desk, before: Sequence[Done], action: str, arguments: dict[str, str]) -> tuple[str, str]:
