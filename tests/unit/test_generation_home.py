@@ -69,12 +69,12 @@ def told(desk: Desk, before: Sequence[Done], action: str, arguments: dict[str, s
         ([], "home.volume_up", {"device": "tv"}, "The volume is 60%.", "音量是60%。"),
         ([], "home.mute", {}, "The sound is off.", "已静音。"),
         ([], "home.broadcast", {"message": "dinner is ready"}, "I have announced it.", "已经广播了。"),
-        ([], *MILK, "Milk is on your shopping list.", "milk已加到购物清单。"),
+        ([], *MILK, "I have put milk on your shopping list.", "milk已加到购物清单。"),
         ([MILK], "lists.read", {"list": "shopping"}, "On your shopping list: milk.", "购物清单上有：milk。"),
         ([], "lists.read", {"list": "shopping"}, "There is nothing on your shopping list.", "购物清单上没有东西。"),
-        ([MILK], "lists.complete", {"item": "milk", "list": "shopping"}, "Milk is ticked off.", "milk已划掉。"),
+        ([MILK], "lists.complete", {"item": "milk", "list": "shopping"}, "Ticked off: milk.", "milk已划掉。"),
         ([MILK], "lists.remove", {"item": "milk", "list": "shopping"},
-         "Milk is off your shopping list.", "milk已从购物清单删掉。"),
+         "I have taken milk off your shopping list.", "milk已从购物清单删掉。"),
     ],
 )  # fmt: skip
 def test_what_was_done_is_told(
