@@ -108,8 +108,8 @@ class PackLearner:
             self._told.wait()
             while self._told.is_set() and not self._stopping.wait(_SETTLE):
                 self._told.clear()
-            if self._stopping.is_set() or not self._tail.caught_up.is_set():
-                self._stopping.wait(_SETTLE)
+            if self._stopping.is_set() or not self._tail.caught_up.wait(_SETTLE):
+                self._told.set()  # what is known yet may be half of it
                 continue
             try:
                 if not self._decide():
