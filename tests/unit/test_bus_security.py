@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from shared.bus.profile import BrokerProfile
 from shared.errors import InvalidSettings
-from shared.settings import KafkaSettings
+from shared.runtime import logs
+from shared.settings import KafkaSettings, LogSettings
+from tests.tls import Authority
 
 pytestmark = pytest.mark.unit
 SECRET = "correct horse battery staple"
@@ -23,12 +26,12 @@ def test_plain_text_is_the_default() -> None:
 
 
 def test_sasl_over_tls_with_a_password_in_a_file(tmp_path: Path) -> None:
-    for name, text in (("ca.crt", "PEM"), ("password", f"{SECRET}\n")):
-        (tmp_path / name).write_text(text)
+    authority = Authority(tmp_path)
+    (tmp_path / "password").write_text(f"{SECRET}\n")
 
     given = connection(
         security_protocol="SASL_SSL",
-        ssl_ca_file=tmp_path / "ca.crt",
+        ssl_ca_file=authority.certificate,
         sasl_username="parley",
         sasl_password_file=tmp_path / "password",
     )
@@ -57,6 +60,11 @@ def test_sasl_over_tls_with_a_password_in_a_file(tmp_path: Path) -> None:
         ({"security_protocol": "SASL_SSL", "sasl_mechanism": "GSSAPI", "sasl_password": SECRET}, "SASL_MECHANISM"),
         ({"sasl_username": "parley", "sasl_password": SECRET}, "is not used"),
         ({"ssl_ca_file": __file__}, "is not used"),
+        ({"sasl_password": SECRET}, "is not used"),
+        ({"security_protocol": "SSL", "sasl_username": "parley"}, "SASL_PLAINTEXT or SASL_SSL"),
+        ({"security_protocol": "SASL_PLAINTEXT", "ssl_ca_file": __file__}, "SSL or SASL_SSL"),
+        ({"security_protocol": "SSL", "ssl_ca_file": __file__}, "no certificate in PEM"),
+        ({"security_protocol": "SASL_SSL", "sasl_username": "p", "sasl_password_file": "/dev/null"}, "is empty"),
     ],
 )
 def test_what_does_not_go_together_is_refused(given: dict[str, object], said: str) -> None:
@@ -65,6 +73,23 @@ def test_what_does_not_go_together_is_refused(given: dict[str, object], said: st
 
     assert SECRET not in str(refused.value)
     assert "PARLEY_KAFKA_" in str(refused.value)
+
+
+def test_a_certificate_that_does_not_go_with_its_key_is_refused(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    ours, other = authority.pair("ours"), authority.pair("other")
+
+    with pytest.raises(InvalidSettings, match="does not go with the key"):
+        connection(security_protocol="SSL", ssl_cert_file=ours.certificate, ssl_key_file=other.key)
+
+
+def test_the_clients_own_log_which_would_show_the_password_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LogSettings(level="debug"))
+
+    logging.getLogger("kafka.admin.client").debug("configuration: %s", SECRET)
+
+    shown = capsys.readouterr()
+    assert SECRET not in shown.out + shown.err
 
 
 def test_no_secret_is_shown_by_what_holds_it(tmp_path: Path) -> None:
